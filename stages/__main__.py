@@ -1,0 +1,49 @@
+"""Run one stage, after the whole params file has been validated.
+
+python -m stages check                      validate params.yaml and stop
+python -m stages STAGE [options of STAGE]   validate, then run; `finetune` and `evaluate_speech` take --phase NAME
+
+Exit status: 0 done, 2 a wrong input (told in plain words on stderr), anything else a fault.
+"""
+
+import argparse
+import sys
+from importlib import import_module
+
+from stages.core.errors import UserError
+from stages.schema import STAGES, check_params
+
+CHECK = "check"
+
+
+def parse_command(argv: list[str]) -> tuple[str, list[str]]:
+    """Split the command line into the stage's name and the options that are the stage's own."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stages",
+        description="Validate params.yaml, then run one stage of the schedule.",
+        epilog="stages, in the order of the schedule: " + ", ".join(STAGES),
+    )
+    parser.add_argument("stage", choices=[CHECK, *STAGES], metavar="STAGE", help="a stage's name, or 'check'")
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="options of the stage; see STAGE --help")
+    command = parser.parse_args(argv)
+    return command.stage, command.options
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Validate, dispatch, and turn a user's error into plain words."""
+    stage, options = parse_command(sys.argv[1:] if argv is None else argv)
+    try:
+        if not {"-h", "--help"} & set(options):
+            check_params()
+        if stage == CHECK:
+            return 0
+        return int(import_module(f"stages.{stage}.__main__").main(options))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

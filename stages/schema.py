@@ -1,0 +1,131 @@
+"""The whole params file: every section's model in one place, and the rules that tie sections together.
+
+Only this module and the runner know all stages. Neither is a DVC dependency of any stage: they decide whether a stage
+may start, never what it computes, so a change here must not make results stale.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from stages.core.errors import ParamsError
+from stages.core.params.phases import BASE, phase_problems
+from stages.core.params.strict import PARAMS_FILE, describe, read_params
+
+STAGES = (
+    "prepare_corpus",
+    "train_vocabulary",
+    "extract_features",
+    "finetune",
+    "evaluate_speech",
+    "export_model",
+    "report",
+)
+PHASES = "phases"
+PHASE_MODEL = ("stages.finetune.config", "Phase")
+SECTIONS = {
+    "base": ("stages.core.params.shared", "BaseConfig"),
+    "text": ("stages.core.text.config", "TextConfig"),
+    "tracking": ("stages.core.params.shared", "TrackingConfig"),
+    **{stage: (f"stages.{stage}.config", "Config") for stage in STAGES},
+}
+OPTIONAL_SECTIONS = {"build_base": ("stages.build_base.config", "Config")}
+DROPPED_BY_RUN_CACHE = ("size", "nfiles")
+
+
+def check_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
+    """Read and validate a whole params file.
+
+    Raises:
+        UserError: the file is missing or is no YAML.
+        ParamsError: every violated rule, each with field, rule and value.
+    """
+    params = read_params(path)
+    problems = params_problems(params)
+    if problems:
+        raise ParamsError(str(path), problems)
+    return params
+
+
+def params_problems(params: Mapping[str, Any]) -> list[str]:
+    """List everything that is wrong with the content of a params file."""
+    known = {**SECTIONS, **OPTIONAL_SECTIONS}
+    problems = [f"{name}: unknown section" for name in params if name not in known and name != PHASES]
+    problems += [f"{name}: missing section" for name in (*SECTIONS, PHASES) if name not in params]
+    for name, where in known.items():
+        if name in params:
+            problems += section_problems(load_model(*where), params[name], name)
+    if PHASES in params:
+        problems += all_phases_problems(params[PHASES])
+    problems += export_problems(params)
+    problems += [
+        f"{field}: a key must not be named '{field.rsplit('.', 1)[-1]}': DVC leaves it out of its run cache key"
+        for field in fields_named(params, DROPPED_BY_RUN_CACHE)
+    ]
+    return problems
+
+
+def load_model(module: str, name: str) -> type[BaseModel] | None:
+    """Import one section's model; None where its stage is not written yet."""
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name and module.startswith(error.name):
+            return None
+        raise
+
+
+def section_problems(model: type[BaseModel] | None, content: Any, prefix: str) -> list[str]:
+    """Validate one section, or one phase, against its model."""
+    if not isinstance(content, Mapping):
+        return [f"{prefix}: must be a mapping (got {content!r})"]
+    try:
+        if model:
+            model.model_validate(content)
+    except ValidationError as error:
+        return describe(error, prefix)
+    return []
+
+
+def all_phases_problems(phases: Any) -> list[str]:
+    """Validate each phase, and the graph that they form."""
+    if not isinstance(phases, Mapping):
+        return [f"{PHASES}: must be a mapping of phase name to phase (got {phases!r})"]
+    model = load_model(*PHASE_MODEL)
+    problems = []
+    for name, phase in phases.items():
+        problems += section_problems(model, phase, f"{PHASES}.{name}")
+    starts = {
+        name: phase["start_from"]
+        for name, phase in phases.items()
+        if isinstance(phase, Mapping) and isinstance(phase.get("start_from"), str)
+    }
+    if len(starts) == len(phases):
+        problems += phase_problems(starts)
+    return problems
+
+
+def export_problems(params: Mapping[str, Any]) -> list[str]:
+    """The exported phase must exist."""
+    export, phases = params.get("export_model"), params.get(PHASES)
+    if not isinstance(export, Mapping) or not isinstance(phases, Mapping) or "phase" not in export:
+        return []
+    if export["phase"] in phases and export["phase"] != BASE:
+        return []
+    return [f"export_model.phase: must be one of {', '.join(map(str, phases))} (got {export['phase']!r})"]
+
+
+def fields_named(content: Any, names: tuple[str, ...], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted field of every mapping key that bears one of the names, at any depth."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            field = f"{prefix}.{key}" if prefix else str(key)
+            if key in names:
+                yield field
+            yield from fields_named(value, names, field)
+    elif isinstance(content, list):
+        for position, value in enumerate(content):
+            yield from fields_named(value, names, f"{prefix}[{position}]")

@@ -1,0 +1,68 @@
+import sys
+import types
+
+import pytest
+
+import stages.__main__ as runner
+from stages.core.errors import ParamsError, UserError
+from stages.schema import STAGES
+
+
+@pytest.fixture
+def report_stage(monkeypatch):
+    """Put a recording main in the place of the report stage and let every params file pass."""
+    calls = []
+    module = types.ModuleType("stages.report.__main__")
+    module.main = lambda options: calls.append(options) or 0
+    monkeypatch.setitem(sys.modules, "stages.report", types.ModuleType("stages.report"))
+    monkeypatch.setitem(sys.modules, "stages.report.__main__", module)
+    monkeypatch.setattr(runner, "check_params", dict)
+    return module, calls
+
+
+def test_options_reach_the_stage(report_stage):
+    _, calls = report_stage
+    assert runner.main(["report", "--phase", "lora"]) == 0
+    assert calls == [["--phase", "lora"]]
+
+
+def test_user_error_is_one_line_and_status_2(report_stage, capsys):
+    module, _ = report_stage
+
+    def fail(options):
+        raise UserError("data/text/amh.txt: no such file")
+
+    module.main = fail
+    assert runner.main(["report"]) == 2
+    assert capsys.readouterr().err == "error: data/text/amh.txt: no such file\n"
+
+
+def test_wrong_params_stop_the_run_before_the_stage(report_stage, monkeypatch, capsys):
+    def refuse():
+        raise ParamsError("params.yaml", ["a.b: unknown key (got 1)"])
+
+    monkeypatch.setattr(runner, "check_params", refuse)
+    assert runner.main(["report"]) == 2
+    assert report_stage[1] == []
+    assert "a.b: unknown key (got 1)" in capsys.readouterr().err
+
+
+def test_missing_params_file_is_told_in_one_line(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert runner.main(["check"]) == 2
+    assert capsys.readouterr().err.startswith("error: params.yaml: no such file")
+
+
+def test_help_lists_every_stage(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        runner.main(["--help"])
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert all(stage in said for stage in STAGES)
+
+
+def test_unknown_stage_is_refused(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        runner.main(["finetun"])
+    assert stopped.value.code == 2
+    assert "finetun" in capsys.readouterr().err

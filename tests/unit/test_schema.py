@@ -1,0 +1,81 @@
+from typing import Literal
+
+import pytest
+import yaml
+from pydantic import Field
+
+from stages import schema
+from stages.core.errors import ParamsError
+from stages.core.params.strict import StrictModel
+
+
+class Phase(StrictModel):
+    start_from: str
+    approach: Literal["lora", "full"]
+    epochs: int = Field(gt=0)
+
+
+class Export(StrictModel):
+    phase: str
+
+
+class Anything(StrictModel):
+    model_config = {"extra": "allow"}
+
+
+@pytest.fixture
+def params(monkeypatch):
+    """A sound params mapping; sections other than these two are left to their own tests."""
+    models = {schema.PHASE_MODEL: Phase, schema.SECTIONS["export_model"]: Export}
+    monkeypatch.setattr(schema, "load_model", lambda module, name: models.get((module, name), Anything))
+    content = {section: {} for section in schema.SECTIONS}
+    content["phases"] = {
+        "lora": {"start_from": "base", "approach": "lora", "epochs": 10},
+        "full": {"start_from": "lora", "approach": "full", "epochs": 5},
+    }
+    content["export_model"] = {"phase": "full"}
+    return content
+
+
+def test_sound_params_have_no_problems(params):
+    assert schema.params_problems(params) == []
+
+
+def test_all_problems_are_reported_at_once(params, tmp_path):
+    params["phases"]["lora"]["epochs"] = 0
+    params["phases"]["full"]["approach"] = "half"
+    params["phases"]["full"]["epoch"] = 3
+    params["export_model"]["phase"] = "polish"
+    params["raport"] = {}
+    del params["text"]
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    with pytest.raises(ParamsError) as caught:
+        schema.check_params(path)
+    said = str(caught.value)
+    assert "phases.lora.epochs: Input should be greater than 0 (got 0)" in said
+    assert "phases.full.approach: Input should be 'lora' or 'full' (got 'half')" in said
+    assert "phases.full.epoch: unknown key (got 3)" in said
+    assert "export_model.phase: must be one of lora, full (got 'polish')" in said
+    assert "raport: unknown section" in said
+    assert "text: missing section" in said
+
+
+def test_cycle_is_reported_beside_other_problems(params):
+    params["phases"]["lora"]["start_from"] = "full"
+    params["surplus"] = 1
+    problems = schema.params_problems(params)
+    assert any("lora -> full -> lora" in problem for problem in problems)
+    assert "surplus: unknown section" in problems
+
+
+@pytest.mark.parametrize("name", ["size", "nfiles"])
+def test_key_that_the_run_cache_drops_is_forbidden_at_any_depth(params, name):
+    params["report"] = {"figures": [{"page": {name: 3}}]}
+    assert any(f"report.figures[0].page.{name}: a key must not be named" in p for p in schema.params_problems(params))
+
+
+@pytest.mark.parametrize("phases", [None, [], "lora", {"lora": None}, {"lora": {"start_from": ["base"]}}])
+def test_malformed_phases_are_a_problem_not_a_crash(params, phases):
+    params["phases"] = phases
+    assert any(problem.startswith("phases") for problem in schema.params_problems(params))
