@@ -28,6 +28,7 @@ PHASES = "phases"
 PHASE_MODEL = ("stages.finetune.config", "Phase")
 SECTIONS = {
     "base": ("stages.core.params.shared", "BaseConfig"),
+    "splits": ("stages.core.params.shared", "SplitsConfig"),
     "text": ("stages.core.text.config", "TextConfig"),
     "tracking": ("stages.core.params.shared", "TrackingConfig"),
     **{stage: (f"stages.{stage}.config", "Config") for stage in STAGES},
@@ -71,7 +72,8 @@ def params_problems(params: Mapping[str, Any]) -> list[str]:
 def load_model(module: str, name: str) -> type[BaseModel] | None:
     """Import one section's model; None where its stage is not written yet."""
     try:
-        return getattr(import_module(module), name)
+        model: type[BaseModel] = getattr(import_module(module), name)
+        return model
     except ModuleNotFoundError as error:
         if error.name and module.startswith(error.name):
             return None

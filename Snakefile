@@ -1,0 +1,42 @@
+# The hybrid schedule on one screen. WHAT a stage runs, reads and writes is in dvc.yaml; the rules say HOW and WHERE.
+#
+#   prepare_corpus -> train_vocabulary -> extract_features -> finetune@<phase>, each from the one it starts from
+#   -> evaluate_speech of the base and of every phase -> report;  export_model of the last phase
+#
+#   snakemake --cores 8 all        run what is stale         snakemake -n all              say what would run
+#   snakemake --dag | dot -T svg   draw the graph            snakemake --report run.html   describe the last run
+import os
+import sys
+
+sys.path.insert(0, workflow.basedir)
+os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+
+from stages.core.errors import UserError
+from workflow.cores import usable_cores
+from workflow.stamps import Stamps, stamp_path
+
+try:
+    stamps = Stamps(workflow.is_main_process)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+# Rules that run side by side share the machine's own cores, whatever --cores says; Snakemake exports each rule's
+# threads as OMP_NUM_THREADS, MKL_NUM_THREADS and OPENBLAS_NUM_THREADS. A cluster's scheduler does its own counting.
+CORES = usable_cores()
+if workflow.resource_settings.nodes is None:
+    workflow.register_resource("cpu_slots", CORES)
+
+# DVC looks whether the stage is stale, takes it from the run cache if it can, and runs it if it must.
+REPRODUCE = f"dvc --wait-for-lock repro {stamps.pull_option} -s {{params.stage}} 2>&1 | tee {{log}}"
+
+
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/delivery.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        stamps.all(),

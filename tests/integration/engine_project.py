@@ -1,0 +1,151 @@
+"""A project with the real Snakefile, rules, profile, dvc.yaml and stamps, and stages that take milliseconds."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+STAND_INS = ROOT / "tests" / "fixtures" / "engine_project"
+REAL = (
+    "Snakefile",
+    "dvc.yaml",
+    ".dvcignore",
+    ".gitignore",
+    "workflow",
+    "profiles/default",
+    ".dvc/config",
+    ".dvc/.gitignore",
+)
+WHOLE_SCHEDULE = [
+    "evaluate_speech@base",
+    "evaluate_speech@full",
+    "evaluate_speech@lora",
+    "evaluate_speech@polish",
+    "export_model",
+    "extract_features",
+    "finetune@full",
+    "finetune@lora",
+    "finetune@polish",
+    "prepare_corpus",
+    "report",
+    "train_vocabulary",
+]
+
+
+class EngineProject:
+    """One working tree, and the commands a user gives in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path) -> "EngineProject":
+        """Lay out the working tree; nothing has run in it."""
+        folder.mkdir(parents=True)
+        generated = shutil.ignore_patterns("__pycache__")
+        for name in REAL:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, target, ignore=generated)
+            else:
+                shutil.copy(ROOT / name, target)
+        for room in ("__init__.py", "errors.py", "params"):
+            source, target = ROOT / "stages" / "core" / room, folder / "stages" / "core" / room
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source, target, ignore=generated) if source.is_dir() else shutil.copy(source, target)
+        shutil.copytree(STAND_INS, folder, dirs_exist_ok=True, ignore=generated)
+        project = cls(folder)
+        project._lay_out_sources()
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+        return project
+
+    def _lay_out_sources(self) -> None:
+        """Put some content wherever dvc.yaml names a source."""
+        stages = yaml.safe_load((self.folder / "dvc.yaml").read_text())["stages"].values()
+        for stage in stages:
+            for dep in stage.get("do", stage)["deps"]:
+                path = self.folder / dep
+                if dep.startswith("stages/") and not path.exists():
+                    source = path if path.suffix else path / "__main__.py"
+                    source.parent.mkdir(parents=True, exist_ok=True)
+                    source.write_text(f"# {dep}\n")
+                elif dep.startswith("data/text"):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text("ሰላም\n")
+        base = self.folder / "data" / "base"
+        base.mkdir(parents=True)
+        for name in ("config.yaml", "model.safetensors"):
+            (base / name).write_text(name)
+
+    def copy(self, folder: Path) -> "EngineProject":
+        """Copy a tree that ran, with its cache and its locks."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return EngineProject(folder)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The user's shell with the virtual environment activated."""
+        kept = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+        return {**kept, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+    def start(self, command: str, **environment: str) -> subprocess.Popen:
+        """Start a command in a process group of its own."""
+        return subprocess.Popen(
+            command.split(),
+            cwd=self.folder,
+            env=self.environment(**environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, command: str, status: int = 0, **environment: str) -> str:
+        """Run a command to its end, check its exit status, give its output."""
+        process = self.start(command, **environment)
+        said, _ = process.communicate(timeout=170)
+        assert process.returncode == status, said
+        return said
+
+    def snakemake(self, arguments: str = "--cores 8 all", **environment: str) -> list[str]:
+        """Run Snakemake; give the stages that executed, sorted."""
+        return self._executed_by(f"snakemake {arguments}", **environment)
+
+    def dvc(self, arguments: str = "repro", **environment: str) -> list[str]:
+        """Run DVC; give the stages that executed, sorted."""
+        return self._executed_by(f"dvc {arguments}", **environment)
+
+    def _executed_by(self, command: str, **environment: str) -> list[str]:
+        before = len(self.executions())
+        self.run(command, **environment)
+        return sorted(line.split()[0] for line in self.executions()[before:])
+
+    def executions(self) -> list[str]:
+        """One line an execution: stage, start, end, OMP_NUM_THREADS."""
+        path = self.folder / "executed.txt"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def is_clean(self) -> bool:
+        """Tell whether DVC sees nothing stale."""
+        return "up to date" in self.run("dvc status")
+
+    def plan(self) -> list[str]:
+        """Give the stages that Snakemake would run, sorted."""
+        said = self.run("snakemake -n --quiet rules -- all") + self.run("snakemake --summary all")
+        return sorted(
+            line.split("\t")[0].rsplit("/", 1)[-1]
+            for line in said.splitlines()
+            if line.startswith(".pipeline/stamps/") and "no update" not in line
+        )
+
+    def edit_params(self, change) -> None:
+        """Apply a function to the content of params.yaml."""
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text())
+        change(content)
+        path.write_text(yaml.safe_dump(content, sort_keys=False))

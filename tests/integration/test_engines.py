@@ -1,0 +1,248 @@
+"""Snakemake and DVC on one working tree: whatever one of them did, the other has nothing to do."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from engine_project import WHOLE_SCHEDULE
+
+from workflow.cores import usable_cores
+
+POLISH_AND_DEPENDENTS = ["evaluate_speech@polish", "export_model", "finetune@polish", "report"]
+
+
+def set_polish_epochs(count):
+    return lambda params: params["phases"]["polish"].update(epochs=count)
+
+
+def wait_for(condition, seconds=40):
+    """Poll until the condition holds."""
+    deadline = time.time() + seconds
+    while not condition():
+        assert time.time() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def running_stage(project):
+    """Find the process of the stage that runs in a project, if one does."""
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if command[1:3] == ["-m", "stages"] and Path(process.cwd()) == project.folder:
+            return process
+    return None
+
+
+def test_first_run_executes_each_stage_once_then_neither_engine_has_work(finished_project):
+    assert finished_project.first_run == WHOLE_SCHEDULE
+    assert finished_project.is_clean()
+    assert finished_project.plan() == []
+    assert finished_project.dvc() == []
+    assert finished_project.snakemake() == []
+
+
+def test_nothing_of_the_run_is_left_for_git_but_the_lock_file(finished_project):
+    said = finished_project.run("git status --short --untracked-files=all")
+    sources = ("stages/", "workflow/", "profiles/", "data/base", "data/text", ".dvc")
+    left = [line[3:] for line in said.splitlines() if not line[3:].startswith(sources)]
+    assert sorted(left) == [".gitignore", "Snakefile", "dvc.lock", "dvc.yaml", "executed.txt", "params.yaml"]
+
+
+@pytest.mark.parametrize("engine, other", [("snakemake", "dvc"), ("dvc", "snakemake")])
+def test_edited_phase_reruns_with_its_dependents_only_and_reverting_restores(project, engine, other):
+    project.edit_params(set_polish_epochs(6))
+    assert getattr(project, engine)() == POLISH_AND_DEPENDENTS
+    assert project.is_clean()
+    assert getattr(project, other)() == []
+    project.edit_params(set_polish_epochs(3))
+    assert getattr(project, engine)() == []
+    assert project.is_clean()
+    assert project.plan() == []
+
+
+def test_fourth_phase_is_an_edit_of_params_alone(project):
+    def add_phase(params):
+        params["phases"]["anneal"] = {"start_from": "polish", "epochs": 1}
+        params["export_model"]["phase"] = "anneal"
+
+    project.edit_params(add_phase)
+    assert project.snakemake() == ["evaluate_speech@anneal", "export_model", "finetune@anneal", "report"]
+    assert project.dvc() == []
+
+
+def test_lora_only_schedule_is_an_edit_of_params_alone(project):
+    def keep_lora(params):
+        params["phases"] = {"lora": params["phases"]["lora"]}
+        params["export_model"]["phase"] = "lora"
+
+    project.edit_params(keep_lora)
+    assert project.snakemake() == ["export_model", "report"]
+    assert project.dvc() == []
+    assert project.is_clean()
+
+
+def test_changed_start_rewires_the_graph(project):
+    project.edit_params(lambda params: params["phases"]["polish"].update(start_from="lora"))
+    assert project.dvc() == POLISH_AND_DEPENDENTS
+    assert project.snakemake() == []
+
+
+def test_old_revision_checked_out_leaves_nothing_to_do(project):
+    def git(command):
+        project.run(f"git -c user.name=n -c user.email=e@example.org {command}")
+
+    git("add .")
+    git("commit -qm first")
+    project.edit_params(set_polish_epochs(6))
+    project.snakemake()
+    git("commit -qam second")
+    git("checkout -q HEAD~1")
+    project.run("dvc checkout")
+    assert project.plan() == []
+    assert project.dvc() == []
+
+
+def test_wrong_params_stop_both_engines_before_any_stage(project):
+    project.edit_params(lambda params: params["phases"]["lora"].update(start_from="polish"))
+    said = project.run("snakemake --cores 8 all", status=1)
+    assert "phases.lora.start_from: must not lead back to itself" in said
+    assert "Traceback" not in said
+    before = project.executions()
+    project.run("dvc repro", status=255)
+    assert project.executions() == before
+
+
+def test_missing_source_is_one_clear_line(project):
+    shutil.rmtree(project.folder / "data" / "base")
+    said = project.run("snakemake --cores 8 all", status=1)
+    assert "data/base: no such file or folder, needed by" in said
+    assert "Traceback" not in said
+
+
+def test_rules_side_by_side_never_use_more_threads_than_cores(finished_project):
+    spans = [line.split() for line in finished_project.executions()[: len(WHOLE_SCHEDULE)]]
+    for _, start, _, _ in spans:
+        busy = sum(int(threads) for _, begin, end, threads in spans if float(begin) <= float(start) < float(end))
+        assert busy <= usable_cores()
+
+
+def test_training_has_all_cores(finished_project):
+    threads = {line.split()[3] for line in finished_project.executions() if line.startswith("finetune")}
+    assert threads == {str(usable_cores())}
+
+
+def test_parallel_rules_wait_for_the_lock_of_dvc(project):
+    project.edit_params(lambda params: params["evaluate_speech"].update(strength=2))
+    assert project.snakemake() == [*(name for name in WHOLE_SCHEDULE if name.startswith("evaluate")), "report"]
+
+
+def test_killed_snakemake_leaves_a_tree_that_runs_again(project):
+    project.edit_params(set_polish_epochs(6))
+    engine = project.start("snakemake --cores 8 all", STAGE_SECONDS="600", SLOW_STAGE="finetune")
+    wait_for(lambda: running_stage(project))
+    os.killpg(engine.pid, signal.SIGKILL)
+    stage = running_stage(project)
+    if stage:
+        stage.kill()
+    engine.communicate()
+    assert list((project.folder / ".snakemake" / "locks").iterdir()), "the trap is gone; so may be its remedy"
+    assert project.snakemake() == POLISH_AND_DEPENDENTS
+    assert project.is_clean()
+
+
+def test_snakemake_waits_for_a_stage_that_outlived_the_killed_engine(project):
+    project.edit_params(set_polish_epochs(6))
+    engine = project.start("snakemake --cores 8 all", STAGE_SECONDS="4", SLOW_STAGE="finetune")
+    wait_for(lambda: running_stage(project))
+    os.kill(engine.pid, signal.SIGKILL)
+    executed = project.snakemake()
+    engine.communicate()
+    assert executed == POLISH_AND_DEPENDENTS
+
+
+def test_killed_dvc_leaves_a_tree_that_runs_again(project):
+    project.edit_params(set_polish_epochs(6))
+    engine = project.start("dvc repro", STAGE_SECONDS="600", SLOW_STAGE="finetune")
+    wait_for(lambda: running_stage(project))
+    os.killpg(engine.pid, signal.SIGKILL)
+    stage = running_stage(project)
+    if stage:
+        stage.kill()
+    engine.communicate()
+    (project.folder / ".dvc" / "tmp" / "rwlock").write_text('{"write": {')
+    assert project.snakemake() == POLISH_AND_DEPENDENTS
+
+
+def test_plans_can_be_read_while_another_run_works(project):
+    project.edit_params(set_polish_epochs(6))
+    engine = project.start("snakemake --cores 8 all", STAGE_SECONDS="4", SLOW_STAGE="finetune")
+    wait_for(lambda: running_stage(project))
+    assert "another snakemake is running here" in project.run("snakemake -n all")
+    project.run("snakemake --cores 8 all", status=1)
+    engine.communicate()
+    assert engine.returncode == 0
+
+
+def test_wiped_cache_does_not_retrain_while_outputs_are_in_place(project):
+    shutil.rmtree(project.folder / ".dvc" / "cache")
+    assert project.snakemake() == []
+    assert project.is_clean()
+
+
+def test_wiped_cache_does_not_bless_an_output_that_was_edited(project):
+    shutil.rmtree(project.folder / ".dvc" / "cache")
+    page = project.folder / "data" / "export" / "config.yaml"
+    page.unlink()
+    page.write_text("edited\n")
+    assert project.snakemake() == ["export_model"]
+
+
+def test_files_that_dvc_and_python_leave_beside_inputs_make_nothing_stale(project):
+    for name in ("data/corpus/.snakemake_timestamp", "data/features/.gitignore", "stages/finetune/__pycache__/a.pyc"):
+        path = project.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("left over\n")
+    assert project.is_clean()
+    assert project.plan() == []
+
+
+def test_edited_code_reruns_its_stage_and_touched_code_does_not(project):
+    code = project.folder / "stages" / "export_model" / "__main__.py"
+    code.touch()
+    assert project.snakemake() == []
+    code.write_text("# changed\n")
+    assert project.snakemake() == ["export_model"]
+
+
+def test_graph_summary_and_report_can_be_asked_for(project):
+    assert "digraph" in project.run("snakemake --dag")
+    project.run("snakemake --report run.html")
+    assert (project.folder / "run.html").stat().st_size > 1000
+
+
+def test_snakemake_finds_dvc_without_an_activated_environment(project):
+    project.edit_params(set_polish_epochs(6))
+    snakemake = shutil.which("snakemake", path=project.environment()["PATH"])
+    environment = {**project.environment(), "PATH": "/usr/bin:/bin"}
+    subprocess.run([snakemake, "--cores", "8", "all"], cwd=project.folder, env=environment, check=True)
+    assert project.is_clean()
+
+
+@pytest.mark.parametrize("name", ["size", "nfiles"])
+def test_run_cache_drops_these_keys_so_the_schema_must_forbid_them(project, name):
+    """The trap itself: were it mended, the rule could go."""
+    project.edit_params(lambda params: params["report"].update({name: 1}))
+    project.dvc()
+    project.edit_params(lambda params: params["report"].update({name: 2}))
+    assert project.dvc() == []
+
+
+def test_default_profile_is_read():
+    profile = yaml.safe_load((Path(__file__).resolve().parents[2] / "profiles/default/config.yaml").read_text())
+    assert profile["rerun-triggers"] == ["mtime"]
+    assert profile["rerun-incomplete"] is True

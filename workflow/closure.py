@@ -1,0 +1,134 @@
+"""Which source files a stage runs, and the `deps:` that name exactly those in dvc.yaml.
+
+python -m workflow.closure            print each stage's code deps
+python -m workflow.closure --write    put them into dvc.yaml
+
+The walk is over import statements, those inside functions too. The runner and the schema import every stage and are
+no part of any: they decide whether a stage may start, never what it computes.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "stages"
+CORE = Path(PACKAGE, "core")
+GENERATED = ("__pycache__", ".gitignore")
+
+
+def module_file(module: str, root: Path) -> Path | None:
+    """Give a module's file relative to the root, or None where there is no such module."""
+    path = Path(*module.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if (root / file).is_file():
+            return file
+    return None
+
+
+def imported_modules(file: Path, root: Path) -> Iterator[str]:
+    """Yield the dotted name of every project module that a file's import statements reach."""
+    for node in ast.walk(ast.parse((root / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            if node.level:
+                package = ".".join(file.parts[: len(file.parts) - node.level])
+                source = f"{package}.{source}".rstrip(".")
+            names = [source, *(f"{source}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == PACKAGE:
+                yield name
+
+
+def import_closure(module: str, root: Path = ROOT) -> set[Path]:
+    """Give every project file that runs when a module is imported; empty `__init__.py` files do not count."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = module_file(name, root)
+        if file is None or file in found:
+            continue
+        found.add(file)
+        waiting += imported_modules(file, root)
+        waiting += [".".join(name.split(".")[:depth]) for depth in range(1, name.count(".") + 1)]
+    return {file for file in found if (root / file).read_text(encoding="utf-8").strip()}
+
+
+def content_files(folder: Path, root: Path) -> set[Path]:
+    """Give the files below a folder that are source or data of the source, empty and generated ones aside."""
+    files = (path for path in (root / folder).rglob("*") if path.is_file() and path.stat().st_size)
+    return {path.relative_to(root) for path in files if not set(path.parts) & set(GENERATED)}
+
+
+def code_deps(stage: str, root: Path = ROOT) -> list[str]:
+    """Give the shortest list of files and folders that covers a stage's import closure and no other code.
+
+    Data files beside an imported module of core count as read by it.
+    """
+    own = Path(PACKAGE, stage)
+    core = {file for file in import_closure(f"{PACKAGE}.{stage}.__main__", root) if own not in file.parents}
+    for room in {file.parent for file in core if CORE in file.parents}:
+        core |= {file for file in content_files(room, root) if file.parent == room and file.suffix != ".py"}
+    return sorted([own.as_posix(), *covering_paths(core, root)])
+
+
+def covering_paths(files: set[Path], root: Path) -> set[str]:
+    """Name a folder of core where all of its content is wanted, and single files elsewhere."""
+    paths = set()
+    for file in files:
+        rooms = [room for room in reversed(file.parents) if CORE in room.parents]
+        whole = next((room for room in rooms if content_files(room, root) <= files), None)
+        paths.add((whole or file).as_posix())
+    return paths
+
+
+def stage_of(dvc_stage: str) -> str:
+    """Map a name in dvc.yaml to the folder of its code: the untouched base has an evaluation of its own."""
+    return dvc_stage.removesuffix("_base")
+
+
+def is_code(dep: str) -> bool:
+    """Tell a dep on source code from one on data."""
+    return Path(dep).parts[0] == PACKAGE
+
+
+def write_deps(path: Path = ROOT / "dvc.yaml") -> list[str]:
+    """Bring the code deps of every stage in dvc.yaml up to date; give the names of those that changed."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 120
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    changed = []
+    for name, stage in content["stages"].items():
+        deps = stage.get("do", stage)["deps"]
+        wanted = [dep for dep in deps if not is_code(dep)] + code_deps(stage_of(name), path.parent)
+        if list(deps) != wanted:
+            changed.append(name)
+            deps[:] = wanted
+    if changed:
+        with open(path, "w", encoding="utf-8") as file:
+            yaml.dump(content, file)
+    return changed
+
+
+def main() -> int:
+    """Print the deps, or write them."""
+    from stages.schema import STAGES
+
+    if "--write" in sys.argv[1:]:
+        print("dvc.yaml: updated " + (", ".join(write_deps()) or "nothing"))
+        return 0
+    for stage in STAGES:
+        print("\n    - ".join([f"{stage}:", *code_deps(stage)]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""How many threads this machine runs at once without two of them sharing a core."""
+
+import os
+from pathlib import Path
+
+import psutil
+
+CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def usable_cores() -> int:
+    """Count physical cores, less where an affinity mask or a container's quota allows fewer."""
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    physical = psutil.cpu_count(logical=False)
+    if physical:
+        limits.append(physical)
+    try:
+        quota, period = CGROUP_QUOTA.read_text(encoding="ascii").split()
+        if quota != "max":
+            limits.append(int(quota) // int(period))
+    except (OSError, ValueError):
+        pass
+    return max(1, min(limits))
