@@ -1,0 +1,196 @@
+"""One MLflow run for each execution of a stage, nested in one parent run for the schedule.
+
+    with stage_run("finetune@lora", params, run_id=resumed) as run:
+        run.log_metrics({"code_loss": 2.1}, step=tokens_seen)
+        run.log_artifact(Path("figure.png"), "figures")
+
+A stage that DVC restores from its run cache does not execute, and so has no run.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stages.core.params.shared import TrackingConfig
+from stages.core.params.strict import PARAMS_FILE, load_section, read_params
+from stages.core.tracking.mlflow_store import PARENT_TAG, open_store, parent_run
+from stages.core.tracking.provenance import data_hashes, git_commit
+
+FLUSH_ENTRIES = 200
+FLUSH_SECONDS = 5.0
+BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow's limits of one log_batch
+PARAM_CHARACTERS = 6000  # MLflow's limit of one value
+
+
+class StageRun:
+    """The run of one execution. Metrics are gathered and written in batches."""
+
+    def __init__(self, client: Any, run_id: str, resumed: bool = False):
+        self.id = run_id
+        self._client = client
+        self._resumed = resumed
+        self._logged: dict[str, int] = {}
+        self._waiting: list[Any] = []
+        self._flushed = time.monotonic()
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Log values at a step; in a resumed run, steps that it already holds are left out.
+
+        Args:
+            metrics: name -> value.
+            step: position on the axis that all runs share: tokens seen in training, 0 for one-off results.
+        """
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        for name, value in metrics.items():
+            if self._resumed and name not in self._logged:
+                self._logged[name] = highest_step(self._client, self.id, name)
+            if step > self._logged.get(name, -1):
+                self._waiting.append(Metric(name, float(value), now, step))
+        if len(self._waiting) >= FLUSH_ENTRIES or time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self._flush_or_warn()
+
+    def flush(self) -> None:
+        """Write what is gathered."""
+        self._flushed = time.monotonic()
+        while self._waiting:
+            self._client.log_batch(self.id, metrics=self._waiting[:BATCH_METRICS])
+            del self._waiting[:BATCH_METRICS]
+
+    def _flush_or_warn(self) -> None:
+        """A store that is out of reach for a while must not end hours of training; the last flush does raise."""
+        try:
+            self.flush()
+        except Exception as error:
+            print(f"MLflow: cannot write yet, will try again: {error}", file=sys.stderr)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log a nested mapping under dotted names."""
+        from mlflow.entities import Param
+
+        flat = [Param(name, str(value)[:PARAM_CHARACTERS]) for name, value in flatten(params)]
+        for first in range(0, len(flat), BATCH_PARAMS):
+            self._client.log_batch(self.id, params=flat[first : first + BATCH_PARAMS])
+
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        """Copy a file, or a folder's content, into the run's artifacts."""
+        log = self._client.log_artifacts if Path(path).is_dir() else self._client.log_artifact
+        log(self.id, str(path), folder)
+
+    def set_tag(self, name: str, value: str) -> None:
+        """Set a tag of the run."""
+        self._client.set_tag(self.id, name, value)
+
+
+@contextmanager
+def stage_run(
+    stage: str, params: Mapping[str, Any], run_id: str | None = None, system_metrics: bool = False
+) -> Iterator[StageRun]:
+    """Open the run of a stage's execution: FINISHED when the block ends, FAILED when it raises.
+
+    Args:
+        stage: the run's name, such as finetune@lora.
+        params: the stage's sections of the params file.
+        run_id: the run that a resumed execution continues; one that the store does not hold is left aside.
+        system_metrics: sample processor, memory and accelerator while the block runs.
+
+    Raises:
+        UserError: the store cannot be opened.
+    """
+    everything = read_params(PARAMS_FILE)
+    client, experiment = open_store(load_section(TrackingConfig, "tracking"))
+    parent = parent_run(client, experiment, everything)
+    resumed = run_id is not None and run_exists(client, run_id)
+    if run_id and resumed:
+        client.update_run(run_id, status="RUNNING")
+    else:
+        run_id = client.create_run(experiment, tags={PARENT_TAG: parent}, run_name=stage).info.run_id
+    run = StageRun(client, str(run_id), resumed)
+    try:
+        if not resumed:
+            run.log_params(params)
+        run.set_tag("git_commit", git_commit())
+        for path, digest in data_hashes(stage, everything).items():
+            run.set_tag(f"dvc.{path}", digest)
+        with watch_system(run.id, resumed) if system_metrics else unwatched():
+            yield run
+        run.flush()
+    except BaseException:
+        run._flush_or_warn()
+        for failed in (run.id, parent):
+            client.set_terminated(failed, "FAILED")
+        raise
+    client.set_terminated(run.id, "FINISHED")
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Sample nothing."""
+    yield
+
+
+@contextmanager
+def watch_system(run_id: str, resumed: bool) -> Iterator[None]:
+    """Let MLflow sample the machine in a thread of its own."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run_id, resume_logging=resumed)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+
+
+def log_to_parent(metrics: Mapping[str, float], artifacts: Mapping[Path, str | None] | None = None) -> str:
+    """Put the schedule's final results on its parent run, close it as FINISHED, and give its id.
+
+    Args:
+        metrics: name -> value.
+        artifacts: file or folder -> folder among the run's artifacts.
+    """
+    client, experiment = open_store(load_section(TrackingConfig, "tracking"))
+    parent = StageRun(client, parent_run(client, experiment, read_params(PARAMS_FILE)))
+    parent.log_metrics(metrics, step=0)
+    parent.flush()
+    for path, folder in (artifacts or {}).items():
+        parent.log_artifact(path, folder)
+    client.set_terminated(parent.id, "FINISHED")
+    return parent.id
+
+
+def last_step(run_id: str, metric: str) -> int:
+    """Give the highest step at which a run holds a metric, -1 where it holds none."""
+    client, _ = open_store(load_section(TrackingConfig, "tracking"))
+    return highest_step(client, run_id, metric)
+
+
+def highest_step(client: Any, run_id: str, metric: str) -> int:
+    """Give the highest step of a metric's history, -1 where there is none or no such run."""
+    if not run_exists(client, run_id):
+        return -1
+    return max((entry.step for entry in client.get_metric_history(run_id, metric)), default=-1)
+
+
+def run_exists(client: Any, run_id: str) -> bool:
+    """Tell whether the store holds a run that is not deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException:
+        return False
+
+
+def flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted name, value) of a nested mapping."""
+    for key, value in content.items():
+        name = f"{prefix}.{key}" if prefix else str(key)
+        if isinstance(value, Mapping):
+            yield from flatten(value, name)
+        else:
+            yield name, value

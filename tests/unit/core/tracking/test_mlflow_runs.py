@@ -1,0 +1,149 @@
+import multiprocessing
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.core.errors import UserError
+from stages.core.params.shared import TrackingConfig
+from stages.core.tracking.mlflow_runs import last_step, log_to_parent, stage_run
+from stages.core.tracking.mlflow_store import PARENT_TAG, open_store, schedule_hash, schedule_name
+
+ROOT = Path(__file__).resolve().parents[4]
+PARAMS = {
+    "phases": {"full": {"start_from": "lora"}, "lora": {"start_from": "base"}},
+    "tracking": {"uri": "sqlite:///mlflow.db", "experiment": "schedule"},
+}
+
+
+@pytest.fixture(scope="module")
+def made_store(tmp_path_factory):
+    """The file of a store that was made once: making one takes MLflow seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        open_store(TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="another"))
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch, made_store):
+    """A project folder with params and an empty store; gives a client of the store."""
+    shutil.copy(made_store, tmp_path)
+    return open_store(lay_out(tmp_path, monkeypatch))[0]
+
+
+def lay_out(folder, monkeypatch):
+    """Write params with a store of its own, by a full path: one process keeps one store for each URI."""
+    tracking = {"uri": f"sqlite:///{folder}/mlflow.db", "experiment": "schedule"}
+    monkeypatch.chdir(folder)
+    Path("params.yaml").write_text(yaml.safe_dump({**PARAMS, "tracking": tracking}, sort_keys=False))
+    return TrackingConfig(**tracking)
+
+
+def runs(client):
+    experiment = client.get_experiment_by_name("schedule").experiment_id
+    return client.search_runs([experiment])
+
+
+def test_stage_is_nested_in_the_one_parent_of_its_schedule(client):
+    for stage in ("finetune@lora", "finetune@full"):
+        with stage_run(stage, {"phase": {"epochs": 3}}):
+            pass
+    parents = {run.data.tags.get(PARENT_TAG) for run in runs(client)} - {None}
+    assert len(parents) == 1
+    assert client.get_run(parents.pop()).info.run_name == "lora > full"
+    assert {run.info.run_name for run in runs(client)} == {"lora > full", "finetune@lora", "finetune@full"}
+
+
+def test_run_holds_params_metrics_artifacts_and_origin(client):
+    Path("figure.txt").write_text("figure")
+    with stage_run("finetune@lora", {"phase": {"epochs": 3}}) as run:
+        run.log_metrics({"code_loss": 2.5}, step=100)
+        run.log_artifact(Path("figure.txt"), "figures")
+    held = client.get_run(run.id)
+    assert held.info.status == "FINISHED"
+    assert held.data.params == {"phase.epochs": "3"}
+    assert held.data.metrics == {"code_loss": 2.5}
+    assert held.data.tags["git_commit"] == "unknown"
+    assert [file.path for file in client.list_artifacts(run.id, "figures")] == ["figures/figure.txt"]
+    assert list(Path("mlartifacts").rglob("figure.txt"))
+
+
+def test_failed_stage_fails_its_run_and_its_schedule_and_keeps_its_curve(client):
+    with pytest.raises(ZeroDivisionError), stage_run("finetune@lora", {}) as run:
+        run.log_metrics({"code_loss": 2.5}, step=100)
+        raise ZeroDivisionError
+    assert {held.info.status for held in runs(client)} == {"FAILED"}
+    assert last_step(run.id, "code_loss") == 100
+
+
+def test_resumed_stage_continues_its_run_and_logs_no_step_twice(client):
+    with pytest.raises(KeyboardInterrupt), stage_run("finetune@lora", {"epochs": 1}) as first:
+        for step in (10, 20, 30):
+            first.log_metrics({"code_loss": 1.0}, step=step)
+        raise KeyboardInterrupt
+    with stage_run("finetune@lora", {"epochs": 1}, run_id=first.id) as second:
+        for step in (20, 30, 40):
+            second.log_metrics({"code_loss": 1.0}, step=step)
+    assert second.id == first.id
+    assert sorted(entry.step for entry in client.get_metric_history(first.id, "code_loss")) == [10, 20, 30, 40]
+    assert client.get_run(first.id).info.status == "FINISHED"
+
+
+def test_resume_state_of_a_deleted_store_starts_a_new_run(client):
+    with stage_run("finetune@lora", {}, run_id="0" * 32) as run:
+        assert run.id != "0" * 32
+    assert last_step("0" * 32, "code_loss") == -1
+
+
+def test_final_results_close_the_parent(client):
+    with stage_run("report", {}):
+        pass
+    parent = client.get_run(log_to_parent({"phone_error_rate": 0.4}))
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics == {"phone_error_rate": 0.4}
+    assert len(runs(client)) == 2
+
+
+def log_fifty_steps(stage):
+    """Be one of several stages that start at once."""
+    with stage_run(stage, {"epochs": 1}) as run:
+        for step in range(50):
+            run.log_metrics({"code_loss": 1.0}, step=step)
+
+
+def test_eight_processes_create_one_store_at_once(tmp_path, monkeypatch):
+    import mlflow.tracking  # noqa: F401 - loaded before the fork, so that all eight reach the store together
+
+    tracking = lay_out(tmp_path, monkeypatch)
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=log_fifty_steps, args=(f"finetune@phase{number}",)) for number in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 8
+    held = runs(open_store(tracking)[0])
+    assert sorted(run.info.status for run in held) == ["FINISHED"] * 8 + ["RUNNING"]
+    assert sum(PARENT_TAG in run.data.tags for run in held) == 8
+
+
+def test_unusable_store_is_one_clear_error(client):
+    with pytest.raises(UserError, match="tracking.uri: cannot open"):
+        open_store(TrackingConfig(uri="sqlite:////dev/null/mlflow.db", experiment="schedule"))
+
+
+def test_schedule_is_named_in_order_and_tracking_does_not_change_its_hash():
+    elsewhere = {**PARAMS, "tracking": {"uri": "http://localhost", "experiment": "other"}}
+    assert schedule_name(PARAMS) == "lora > full"
+    assert schedule_hash(PARAMS) == schedule_hash(elsewhere)
+    assert schedule_hash(PARAMS) != schedule_hash({**PARAMS, "report": {}})
+
+
+def test_importing_the_room_does_not_import_mlflow():
+    code = "import sys, stages.core.tracking.mlflow_runs; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
