@@ -16,3 +16,20 @@ class TrackingConfig(StrictModel):
 
     uri: str = Field(pattern=r"^(sqlite:///|https?://|file:|databricks)", description="MLflow tracking URI")
     experiment: str = Field(min_length=1, description="MLflow experiment that holds the schedule's runs")
+
+
+class SplitsConfig(StrictModel):
+    """How texts are held out. One rule for the base's pretraining and for the corpus, so that neither sees the other's."""
+
+    seed: int = Field(ge=0, description="a change moves texts between splits; keep it for the life of a project")
+    validation_share: float = Field(ge=0, lt=0.5, description="share of the texts, 0..0.5")
+    test_share: float = Field(gt=0, lt=0.5, description="share of the texts, 0..0.5")
+
+
+class SpeakerConfig(StrictModel):
+    """One espeak-ng speaker."""
+
+    variant: str = Field(pattern=r"^[A-Za-z0-9]+$", description="espeak-ng voice variant, such as f2")
+    pitch: int = Field(ge=0, le=99, description="espeak-ng pitch, 0..99")
+    pitch_range: int = Field(ge=0, le=99, description="espeak-ng pitch range, 0..99")
+    rate_words_per_minute: int = Field(ge=80, le=450, description="speaking rate, words a minute")

@@ -1,0 +1,85 @@
+"""Params of `build_base`."""
+
+from pydantic import Field
+
+from stages.core.params.shared import SpeakerConfig
+from stages.core.params.strict import StrictModel
+
+
+class LanguageConfig(StrictModel):
+    """One language: its espeak-ng voice and its text."""
+
+    voice: str = Field(min_length=1, description="espeak-ng language code")
+    text: str = Field(min_length=1, description="text file, one paragraph a line")
+
+
+class CodebookConfig(StrictModel):
+    """k-means of the speech codes."""
+
+    frames_per_code: int = Field(ge=1, le=8, description="mel frames (10 ms) a code")
+    centroids: int = Field(ge=2, description="codes")
+    frames_max: int = Field(ge=100, description="stacked frames drawn for k-means")
+    iterations: int = Field(ge=1, description="Lloyd iterations")
+
+
+class RecogniserConfig(StrictModel):
+    """The CTC judge."""
+
+    width: int = Field(ge=8, description="hidden width")
+    epochs: int = Field(ge=1)
+    batch_utterances: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+
+
+class EncoderConfig(StrictModel):
+    """One conditioning encoder."""
+
+    output_size: int = Field(ge=2)
+    linear_units: int = Field(ge=2)
+    attention_heads: int = Field(ge=1)
+    num_blocks: int = Field(ge=1)
+    perceiver_mult: int = Field(ge=1)
+
+
+class ModelConfig(StrictModel):
+    """Widths of the miniature; the names are those of IndexTTS2's config.yaml."""
+
+    model_dim: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    max_mel_tokens: int = Field(ge=16, description="longest utterance, codes")
+    max_text_tokens: int = Field(ge=16, description="longest text, tokens")
+    condition_num_latent: int = Field(ge=1)
+    emotion_dim: int = Field(ge=2)
+    perceiver_head_dim: int = Field(ge=2)
+    condition_module: EncoderConfig
+    emo_condition_module: EncoderConfig
+
+
+class PretrainingConfig(StrictModel):
+    """Training of GPT and conditioning encoders together."""
+
+    epochs: int = Field(ge=1)
+    batch_utterances: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    dropout: float = Field(ge=0, lt=1)
+    prompt_seconds_max: float = Field(gt=0)
+
+
+class Config(StrictModel):
+    """How the shipped miniature base is made (`make base`); no stage of the schedule reads it."""
+
+    seed: int = Field(ge=0)
+    languages: dict[str, LanguageConfig] = Field(min_length=1, description="pretraining languages, Latin script")
+    new_language: LanguageConfig = Field(description="heard by codebook and recogniser only, never by the GPT")
+    speakers: list[SpeakerConfig] = Field(min_length=2)
+    readings_per_span: int = Field(ge=1, description="speakers who read each span of the pretraining texts")
+    readings_per_new_span: int = Field(ge=1, description="speakers who read each span of the new language")
+    words_per_utterance_max: int = Field(ge=1)
+    pieces: int = Field(ge=64, description="SentencePiece pieces")
+    codebook: CodebookConfig
+    recogniser: RecogniserConfig
+    model: ModelConfig
+    pretraining: PretrainingConfig

@@ -1,0 +1,114 @@
+"""Pretraining of the miniature: GPT and conditioning encoders together, the prompt another utterance of the speaker."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from stages.build_base.config import PretrainingConfig
+from stages.core.model.conditioning import Conditioner
+from stages.core.model.settings import GptSettings
+from stages.core.model.unified_voice import UnifiedVoice
+from stages.core.training.batching import Row, collate, length_bucketed
+from stages.core.training.loop import Loop, LoopSettings
+from stages.core.training.objective import Losses, compute_losses, weighted_loss
+from stages.core.training.optimiser import build_optimiser
+from stages.core.training.progress import print_progress
+from stages.core.training.resume import ResumeStore
+
+TEXT_WEIGHT, CODE_WEIGHT = 0.2, 0.8
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance ready for training: speaker, token ids [L], codes [M], prompt features [T, F] (half precision)."""
+
+    speaker: int
+    text: Tensor
+    codes: Tensor
+    features: Tensor
+
+
+class ExampleSet:
+    """Examples and who speaks them."""
+
+    def __init__(self, examples: Sequence[Example], prompt_frames: int):
+        self.examples, self.prompt_frames = examples, prompt_frames
+        self.by_speaker: dict[int, list[int]] = defaultdict(list)
+        for index, example in enumerate(examples):
+            self.by_speaker[example.speaker].append(index)
+
+    def prompt(self, index: int, generator: torch.Generator | None) -> Tensor:
+        """Features [T, F] of a random other utterance of the same speaker."""
+        peers = self.by_speaker[self.examples[index].speaker]
+        peer = peers[int(torch.randint(len(peers) - 1, (1,), generator=generator))]
+        peer = peer if peer != index else peers[-1]
+        return self.examples[peer].features[: self.prompt_frames].float()
+
+
+class WholeModel(nn.Module):
+    """GPT and conditioning encoders."""
+
+    def __init__(self, settings: GptSettings, dropout: float):
+        super().__init__()
+        self.settings = settings
+        self.voice = UnifiedVoice(settings, dropout)
+        self.conditioner = Conditioner(settings)
+
+    def losses(self, rows: ExampleSet, indices: Sequence[int], generator: torch.Generator | None = None) -> Losses:
+        """Losses of some examples, each with its prompt."""
+        prompts = [rows.prompt(index, generator) for index in indices]
+        features, lengths = pad_sequence(prompts, batch_first=True), torch.tensor([len(row) for row in prompts])
+        emotion = self.conditioner.emotion(features, lengths)
+        conditioning = self.conditioner.voice(features, lengths) + emotion[:, None]
+        batch = [
+            Row(str(index), rows.examples[index].text, rows.examples[index].codes, state)
+            for index, state in zip(indices, conditioning, strict=True)
+        ]
+        return compute_losses(self.voice, collate(batch, self.settings))
+
+
+def pretrain(train: ExampleSet, held_out: ExampleSet, settings: GptSettings, config: PretrainingConfig,
+             seed: int, resume: Path) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Train, resuming from `resume`; returns all tensors by name and the held-out figures."""
+    torch.manual_seed(seed)
+    model = WholeModel(settings, config.dropout)
+    parameters = dict(model.named_parameters())
+    lengths = [len(row.text) + len(row.codes) for row in train.examples]
+
+    def epoch_batches(epoch: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(seed * 1000 + epoch)
+        return length_bucketed(lengths, config.batch_utterances, generator)
+
+    def loss_of(indices: Sequence[int]) -> tuple[Tensor, dict[str, float]]:
+        losses = model.train().losses(train, indices)
+        loss = weighted_loss(losses, TEXT_WEIGHT, CODE_WEIGHT, losses.text_tokens, losses.code_tokens)
+        return loss, {"tokens": losses.text_tokens + losses.code_tokens,
+                      "code_cross_entropy": losses.code_sum.item() / losses.code_tokens}
+
+    loop = Loop(
+        LoopSettings(config.epochs, config.batch_utterances, config.learning_rate, config.warmup_steps,
+                     clip_norm=1.0, log_every_steps=20, save_every_seconds=60, seed=seed),
+        parameters, build_optimiser(parameters, config.weight_decay), epoch_batches, loss_of,
+        lambda: evaluate(model, held_out), ResumeStore(resume),
+    )
+    loop.run(print_progress)
+    return {**model.voice.state_dict(), **model.conditioner.state_dict()}, evaluate(model, held_out)
+
+
+@torch.inference_mode()
+def evaluate(model: WholeModel, held_out: ExampleSet) -> dict[str, float]:
+    """Cross-entropy (nats) and top-1 of the codes of held-out examples, prompts drawn by a fixed seed."""
+    model.eval()
+    generator = torch.Generator().manual_seed(0)
+    order = sorted(range(len(held_out.examples)), key=lambda index: len(held_out.examples[index].codes))
+    parts = [model.losses(held_out, order[at : at + 32], generator) for at in range(0, len(order), 32)]
+    tokens = sum(part.code_tokens for part in parts)
+    return {
+        "validation_code_cross_entropy": sum(part.code_sum.item() for part in parts) / tokens,
+        "validation_code_top1": sum(part.code_hits for part in parts) / tokens,
+    }

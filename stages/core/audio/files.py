@@ -1,0 +1,34 @@
+"""Audio files: mono, FLAC, 16 bit."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio
+from torch import Tensor
+
+from stages.core.errors import UserError
+
+
+def resample(samples: np.ndarray | Tensor, from_hz: int, to_hz: int) -> Tensor:
+    """Mono samples [S] to another rate."""
+    return torchaudio.functional.resample(torch.as_tensor(samples), from_hz, to_hz)
+
+
+def write_audio(path: Path, audio: Tensor, sample_rate_hz: int) -> None:
+    """Write mono audio [S] in -1..1; louder samples are clipped."""
+    soundfile.write(path, audio.clamp(-1, 1).numpy(), sample_rate_hz, subtype="PCM_16")
+
+
+def read_audio(path: Path, sample_rate_hz: int) -> Tensor:
+    """Read a file as mono float32 [S] at `sample_rate_hz`.
+
+    Raises:
+        UserError: the file is missing or no audio.
+    """
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"{path}: cannot read audio: {error}") from None
+    return resample(samples.mean(axis=1), rate, sample_rate_hz)

@@ -1,0 +1,109 @@
+"""Extracted features on disk: shards of concatenated tensors, read lazily, and an index.
+
+Shapes: U utterances of a shard, N conditioning latents, D model width.
+A shard holds `text` and `codes` (all utterances one after the other) with `text_offsets`, `code_offsets` [U + 1],
+`voice` [U, N, D] and `emotion` [U, D]: what each utterance gives when it is a prompt.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from stages.core.artifacts.files import read_jsonl
+from stages.core.training.batching import Row
+
+INDEX_FILE = "index.jsonl"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One line of the index.
+
+    Attributes:
+        id, speaker, language, role, split: as in the manifest.
+        shard, place: where its tensors lie.
+        prompt: id of another utterance of the speaker, the fixed prompt of evaluation.
+        text_tokens, code_tokens: lengths.
+    """
+
+    id: str
+    speaker: str
+    language: str
+    role: str
+    split: str
+    shard: str
+    place: int
+    prompt: str
+    text_tokens: int
+    code_tokens: int
+
+
+def write_shard(path: Path, rows: Sequence[dict[str, Tensor]]) -> None:
+    """Write rows of `text`, `codes`, `voice`, `emotion` as one shard; conditioning in half precision."""
+    def offsets(name: str) -> Tensor:
+        return torch.tensor([0, *(len(row[name]) for row in rows)]).cumsum(0)
+
+    save_file(
+        {
+            "text": torch.cat([row["text"] for row in rows]).int(), "text_offsets": offsets("text"),
+            "codes": torch.cat([row["codes"] for row in rows]).int(), "code_offsets": offsets("codes"),
+            "voice": torch.stack([row["voice"] for row in rows]).half(),
+            "emotion": torch.stack([row["emotion"] for row in rows]).half(),
+        },
+        path,
+    )
+
+
+class FeatureSet:
+    """The utterances of a features folder that pass a filter."""
+
+    def __init__(self, folder: Path, wanted: Callable[[Utterance], bool]):
+        self.folder = folder
+        everything = [Utterance(**line) for line in read_jsonl(folder / INDEX_FILE)]
+        self.by_id = {row.id: row for row in everything}
+        self.utterances = [row for row in everything if wanted(row)]
+        self.peers: dict[str, list[Utterance]] = defaultdict(list)
+        for row in self.utterances:
+            self.peers[row.speaker].append(row)
+        self._open = cache(lambda shard: safe_open(folder / shard, "pt"))
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def row(self, index: int) -> Row:
+        """An utterance with its fixed prompt."""
+        utterance = self.utterances[index]
+        return self._row(utterance, self.by_id[utterance.prompt])
+
+    def row_with_random_prompt(self, index: int) -> Row:
+        """An utterance with another one of its speaker, drawn from torch's global generator."""
+        utterance = self.utterances[index]
+        peers = self.peers[utterance.speaker]
+        if len(peers) == 1:
+            return self.row(index)
+        peer = peers[int(torch.randint(len(peers) - 1, ()))]
+        return self._row(utterance, peer if peer is not utterance else peers[-1])
+
+    def text(self, index: int) -> Tensor:
+        """Token ids of an utterance, int64 [L]."""
+        return self._slice(self.utterances[index], "text", "text_offsets")
+
+    def _row(self, utterance: Utterance, prompt: Utterance) -> Row:
+        shard: Any = self._open(prompt.shard)
+        at = slice(prompt.place, prompt.place + 1)
+        conditioning = shard.get_slice("voice")[at].float()[0] + shard.get_slice("emotion")[at].float()
+        return Row(utterance.id, self._slice(utterance, "text", "text_offsets"),
+                   self._slice(utterance, "codes", "code_offsets"), conditioning)
+
+    def _slice(self, utterance: Utterance, name: str, offsets: str) -> Tensor:
+        shard: Any = self._open(utterance.shard)
+        start, end = shard.get_slice(offsets)[utterance.place : utterance.place + 2].tolist()
+        return shard.get_slice(name)[start:end].long()

@@ -1,0 +1,86 @@
+"""Sampled speech of held-out texts, heard by the judge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stages.core.audio.espeak import phones
+from stages.core.audio.files import read_audio
+from stages.core.model.adapter import SpeechAdapter
+from stages.core.model.sampling import SamplingSettings, sample_codes
+from stages.core.model.unified_voice import UnifiedVoice
+from stages.core.training.batching import Row
+from stages.core.training.features import FeatureSet
+from stages.evaluate_speech.judge import Heard, Judge
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sampled utterance.
+
+    Attributes:
+        line, prompt_line: its manifest row and its prompt's.
+        audio, reference, prompt: [S] each.
+        stopped: a stop token ended it.
+        expected: phones of the text.
+        heard, heard_reference, heard_coded: by the judge; the last is the reference through codes and back, what a
+            perfect model would give.
+    """
+
+    line: dict[str, Any]
+    prompt_line: dict[str, Any]
+    audio: Tensor
+    reference: Tensor
+    prompt: Tensor
+    stopped: bool
+    expected: list[str]
+    heard: Heard
+    heard_reference: Heard
+    heard_coded: Heard
+
+
+def choose_rows(features: FeatureSet, most: int) -> list[int]:
+    """Indices spread evenly over texts and speakers."""
+    order = sorted(range(len(features)), key=lambda index: (features.utterances[index].id[::-1], index))
+    step = max(1.0, len(order) / most)
+    return sorted(order[int(place * step)] for place in range(min(most, len(order))))
+
+
+def sample_rows(model: UnifiedVoice, rows: Sequence[Row], settings: SamplingSettings,
+                codes_per_text_token_max: float) -> list[tuple[Tensor, bool]]:
+    """Codes of each row's text in its prompt's voice, and whether they ended by a stop."""
+    device = model.mel_head.weight.device
+    results: list[tuple[Tensor, bool]] = []
+    for start in range(0, len(rows), BATCH):
+        part = rows[start : start + BATCH]
+        longest = max(len(row.text) for row in part) + 8
+        most = min(int(longest * codes_per_text_token_max), model.settings.max_mel_tokens)
+        limited = SamplingSettings(**{**vars(settings), "codes_max": most, "seed": settings.seed + start})
+        conditioning = torch.stack([row.conditioning for row in part]).to(device)
+        results += sample_codes(model, conditioning, [row.text for row in part], limited)
+    return results
+
+
+def listen(
+    features: FeatureSet, indices: Sequence[int], rows: Sequence[Row], drawn: Sequence[tuple[Tensor, bool]],
+    manifest: dict[str, dict[str, Any]], corpus: Path, adapter: SpeechAdapter, judge: Judge, phone_voice: str,
+) -> list[Sample]:
+    """Decode and judge; `phone_voice` is the espeak-ng language that reads the texts to phones."""
+    samples = []
+    for index, row, (codes, stopped) in zip(indices, rows, drawn, strict=True):
+        utterance = features.utterances[index]
+        line, prompt_line = manifest[utterance.id], manifest[utterance.prompt]
+        reference, prompt = (read_audio(corpus / one["audio"], adapter.sample_rate_hz) for one in (line, prompt_line))
+        expected = phones(line["text_normalised"], phone_voice)
+        audio = adapter.decode(codes, prompt)
+        samples.append(Sample(
+            line, prompt_line, audio, reference, prompt, stopped, expected, judge.hear(audio, expected),
+            judge.hear(reference, expected), judge.hear(adapter.decode(row.codes, prompt), expected),
+        ))
+    return samples
