@@ -11,6 +11,7 @@ from stages.core.text.numbers import NUMBER, phrase, read_digits
 TELEPHONE_DIGITS_MIN = 7
 PREFIX_BEFORE_NUMBER = any_of(list(affixes("prefix")))
 
+NEGATIVE = re.compile(r"(?:^|(?<=[ ,]))-(?=[$€£¥]?\.?[0-9])", re.ASCII)
 LETTERS_THEN_DIGIT = re.compile(rf"([{LETTER}]+)(-?)(?=[0-9])", re.ASCII)
 DIGIT_THEN_LETTERS = re.compile(rf"(?<=[0-9])(-?)([{LETTER}]+)", re.ASCII)
 LATIN_BESIDE_DIGIT = re.compile(r"(?<=[A-Za-z])-?(?=[0-9])|(?<=[0-9])-?(?=[A-Za-z])", re.ASCII)
@@ -23,7 +24,7 @@ SPACE_GROUPS = re.compile(r"(?<![0-9.,:/-])(?<![0-9] )[1-9][0-9]{0,2}(?: [0-9]{3
 OPERAND = rf"[$€£¥]?{NUMBER}(?::[0-9]{{2}})?"
 RANGE = re.compile(
     rf"(?:(?<![{LETTER}])(?P<prefix>{PREFIX_BEFORE_NUMBER}))?(?<![0-9.,:/-])(?P<low>{OPERAND})(?P<mark>ኛ?)"
-    rf" ?- ?(?P<high>{OPERAND})(?![0-9:/-])",
+    rf" ?- ?(?P<high>{OPERAND})(?![0-9:/-])(?=(?P<ordinal>ኛ)?)",
     re.ASCII,
 )
 
@@ -40,6 +41,8 @@ def part_letters(text: str) -> str:
 
 def part_prefix(match: re.Match[str]) -> str:
     letters, hyphen = match.groups()
+    if hyphen and ORDINAL_MARK.fullmatch(letters):
+        return match.group()
     if fold(letters) not in affixes("prefix"):
         return f"{letters} "
     return letters + (phrase("negative") if hyphen else "")
@@ -71,15 +74,15 @@ def join_groups(match: re.Match[str]) -> str:
     return match.group().replace(" ", ",")
 
 
-def amount(operand: str) -> float:
-    """Value of an operand of a range, to compare with another."""
-    return float(re.sub("[^0-9.]", "", operand.replace(":", ".")))
+def amount(operand: str) -> list[float]:
+    """Value of an operand of a range, to compare with another: its number, and the minutes of a time."""
+    return [float(part) for part in re.sub("[^0-9.:]", "", operand).split(":")]
 
 
 def read_range(match: re.Match[str]) -> str:
     """Rising numbers as a range, others as a score or, of a year and two digits, side by side."""
     low, high = match.group("low"), match.group("high")
-    prefix, mark = match.group("prefix") or "", match.group("mark")
+    prefix, mark = match.group("prefix") or "", match.group("mark") or match.group("ordinal") or ""
     if amount(low) < amount(high):
         return f"{prefix or phrase('range_from')}{low}{mark} {phrase('range_to')}{high}"
     if len(low) == 4 and len(high) == 2:

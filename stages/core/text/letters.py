@@ -8,6 +8,12 @@ from stages.core.text.tables import read_mapping, read_table
 LETTER = "ሀ-ፚ"
 """Range of Ethiopic letters inside a character class; unassigned numbers in it never reach the output."""
 
+ROW_LETTERS = 8
+"""Code points of one consonant; its row starts at a multiple."""
+
+SIXTH_ORDER = 5
+"""Place in its row of a consonant's letter without a full vowel."""
+
 NOT_AFTER_LETTER = f"(?<![{LETTER}])"
 NOT_BEFORE_LETTER = f"(?![{LETTER}])"
 
@@ -62,5 +68,6 @@ def join_suffix(words: str, suffix: str) -> str:
         return words
     if fold(suffix) not in affixes("suffix"):
         return f"{words} {suffix}"
-    same_consonant = (ord(words[-1]) - 0x1200) // 8 == (ord(suffix[0]) - 0x1200) // 8
-    return (words[:-1] if same_consonant else words) + suffix
+    row, order = divmod(ord(words[-1]), ROW_LETTERS)
+    repeated = order == SIXTH_ORDER and row == ord(suffix[0]) // ROW_LETTERS
+    return (words[:-1] if repeated else words) + suffix

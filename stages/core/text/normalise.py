@@ -5,13 +5,14 @@ import unicodedata
 from collections.abc import Callable
 
 from stages.core.errors import UserError
-from stages.core.text.abbreviations import AbbreviationExpander
+from stages.core.text.abbreviations import SUSPECT, AbbreviationExpander
 from stages.core.text.clock import read_clock
 from stages.core.text.config import TextConfig
 from stages.core.text.dates import DateReader
 from stages.core.text.geez import convert_geez
 from stages.core.text.grouping import (
     HYPHEN_CHAIN,
+    NEGATIVE,
     RANGE,
     SPACE_GROUPS,
     TELEPHONE,
@@ -22,6 +23,7 @@ from stages.core.text.grouping import (
     read_telephone,
 )
 from stages.core.text.letters import fold
+from stages.core.text.numbers import phrase
 from stages.core.text.punctuation import MarkMapper, tidy
 from stages.core.text.quantities import QuantityReader
 from stages.core.text.syllabary import AMHARIC_LETTERS, HOMOPHONE_LETTERS, OTHER_LETTERS
@@ -51,10 +53,9 @@ class Normaliser:
         self.rules = text_rules(config)
         self.number_rules = number_rules(config)
         self.final_rules = final_rules(config)
-        letters = AMHARIC_LETTERS if config.fold_homophones else AMHARIC_LETTERS + HOMOPHONE_LETTERS
-        other = OTHER_LETTERS if config.other_letters == "keep" else ()
-        accents = "" if config.fold_latin_accents else "À-ÖØ-öø-ɏ"
-        self.foreign = re.compile(f"[^ .,?!'A-Za-z{accents}{''.join(letters)}{''.join(other)}-]")
+        letters = output_letters(config)
+        self.foreign = re.compile(f"[^ .,?!'{letters}-]")
+        self.finished = re.compile(f"[{letters}]++(?:['-][{letters}]++|[.,?!]? [{letters}]++)*+[.,?!]?")
 
     def normalise(self, text: str) -> str:
         """The text as the model reads it.
@@ -78,6 +79,8 @@ class Normaliser:
         if len(text) > self.config.characters_max:
             raise TextError(f"{len(text)} characters; at most {self.config.characters_max} are taken (characters_max)")
         for _ in range(PASSES_MAX):
+            if self.is_finished(text):
+                return text
             before = text
             text = apply(self.rules, text, changes)
             if DIGIT.search(text):
@@ -86,6 +89,10 @@ class Normaliser:
             if text == before:
                 return self.check(text)
         raise TextError(f"still changes after {PASSES_MAX} passes")
+
+    def is_finished(self, text: str) -> bool:
+        """Whether the text is plainly one that no rule would change: words and single marks of the output alphabet."""
+        return self.finished.fullmatch(text) is not None and not SUSPECT.search(text)
 
     def check(self, text: str) -> str:
         """The text, when it is one that can be spoken."""
@@ -97,6 +104,14 @@ class Normaliser:
         if not ANY_LETTER.search(text):
             raise TextError("nothing to speak")
         return text
+
+
+def output_letters(config: TextConfig) -> str:
+    """The letters of the output alphabet, as the inside of a character class."""
+    letters = AMHARIC_LETTERS if config.fold_homophones else AMHARIC_LETTERS + HOMOPHONE_LETTERS
+    other = OTHER_LETTERS if config.other_letters == "keep" else ()
+    accents = "" if config.fold_latin_accents else "À-ÖØ-öø-ɏ"
+    return "A-Za-z" + accents + "".join(letters + other)
 
 
 def describe_character(character: str) -> str:
@@ -123,8 +138,8 @@ def text_rules(config: TextConfig) -> list[Rule]:
     """Rules for any text, before numbers are read."""
     return chosen(
         (config.clean_unicode, "unicode", UnicodeCleaner(config.fold_latin_accents)),
+        (config.expand_abbreviations, "abbreviations", AbbreviationExpander()),
         (config.fold_homophones, "homophones", fold),
-        (config.expand_abbreviations, "abbreviations", AbbreviationExpander(config.fold_homophones)),
         (config.map_punctuation, "punctuation", MarkMapper(config.expand_numbers and config.read_clock)),
         (config.read_geez_numerals, "geez_numerals", convert_geez),
     )
@@ -141,6 +156,7 @@ def number_rules(config: TextConfig) -> list[Rule]:
         (on and config.read_dates, "dates", dates.read_dates),
         (on, "hyphen_chains", lambda text: HYPHEN_CHAIN.sub(read_chain, text)),
         (on and config.read_ranges, "ranges", lambda text: RANGE.sub(read_range, text) if "-" in text else text),
+        (on, "negative", lambda text: NEGATIVE.sub(phrase("negative"), text) if "-" in text else text),
         (on and config.read_clock, "clock", read_clock),
         (on and config.years_by_hundreds, "years", dates.read_years),
         (on and config.read_money, "money", quantities.read_money),

@@ -5,6 +5,8 @@ import re
 from stages.core.text.letters import LETTER
 from stages.core.text.tables import read_mapping
 
+COLON_IN_NUMBER = re.compile("[:፡](?<=[0-9፩-፼].)(?=[0-9፩-፼])")
+PAUSES = (".", ",", "?", "!")
 MARK_RUN = re.compile(r" ?[.,?!][ .,?!]*")
 STRENGTH = "?!.,"
 """Of several marks in a row the one named first here is kept."""
@@ -16,26 +18,28 @@ STRAY_HYPHEN = re.compile(f"(?<![{WORD}])-|-(?![{WORD}])")
 
 
 class MarkMapper:
-    """Replaces the marks of marks.tsv; a colon between the digits of a time or a ratio is left for the number rules."""
+    """Replaces the marks of marks.tsv; a colon between the digits of a time or a ratio is left for the number rules.
+
+    A space follows each pause, lest a mark between digits be taken for a decimal point or a separator of thousands.
+    """
 
     def __init__(self, keep_colons_in_numbers: bool):
         table = read_mapping("marks", "mark", "replacement")
-        longest_first = sorted(table, key=len, reverse=True)
-        self.table = table
-        self.pattern = re.compile("|".join(map(re.escape, longest_first)))
-        self.time = re.compile(r"(?<=\d)፡(?=\d)")
-        self.number_colon = re.compile(r"(?<=\d):(?=\d)") if keep_colons_in_numbers else None
+        spaced = {mark: instead + " " * (instead in PAUSES) for mark, instead in table.items()}
+        self.long = [(mark, spaced[mark]) for mark in sorted(spaced, key=len, reverse=True) if len(mark) > 1]
+        self.single = {ord(mark): replacement for mark, replacement in spaced.items() if len(mark) == 1}
+        self.any = re.compile("[" + "".join(re.escape(mark[0]) for mark in table) + "]")
+        self.keep_colons_in_numbers = keep_colons_in_numbers
 
     def __call__(self, text: str) -> str:
-        if "፡" in text:
-            text = self.time.sub(":", text)
-        return self.pattern.sub(self.replace, text)
-
-    def replace(self, match: re.Match[str]) -> str:
-        mark = match.group()
-        if mark == ":" and self.number_colon and self.number_colon.match(match.string, match.start()):
-            return mark
-        return self.table[mark]
+        if not self.any.search(text):
+            return text
+        for mark, replacement in self.long:
+            if mark in text:
+                text = text.replace(mark, replacement)
+        if self.keep_colons_in_numbers:
+            return ":".join(part.translate(self.single) for part in COLON_IN_NUMBER.split(text))
+        return text.translate(self.single)
 
 
 def strongest_mark(match: re.Match[str]) -> str:

@@ -22,7 +22,6 @@ SUFFIX = rf"(?:(?P<suffix>{any_of(list(affixes('suffix')))}){NOT_BEFORE_LETTER})
 
 ORDINAL = re.compile(rf"(?<![0-9.,])(?P<number>{NUMBER})[ -]?[ተደነረ]?ኛ(?P<rest>[{LETTER}]*)", re.ASCII)
 FRACTION = re.compile(r"(?<![0-9.,/:])(?:([0-9]{1,9}) +)?([0-9]{1,3})/([0-9]{1,3})(?![0-9/]|[.,:][0-9])", re.ASCII)
-NEGATIVE = re.compile(rf"(?:^|(?<=[ (]))- ?(?={NUMBER}| ?[$€£¥])", re.ASCII)
 VERSION = re.compile(r"(?<![0-9.,])[0-9]{1,6}(?:\.[0-9]{1,6}){2,}(?![0-9])", re.ASCII)
 BARE_DECIMALS = re.compile(r"(?:^|(?<= ))\.(?=[0-9])", re.ASCII)
 PLAIN = re.compile(rf"(?P<number>{NUMBER})(?P<letters>[{LETTER}]*)", re.ASCII)
@@ -37,7 +36,7 @@ class QuantityReader:
         self.currencies = {row["sign"]: row for row in rows}
         scales = [word for value, word in number_words()[0].items() if value.isdigit() and int(value) >= 1000]
         scale = rf"(?: ?(?P<scale>{any_of([*scales, 'ሺ'])}){NOT_BEFORE_LETTER})?"
-        signs = alternatives([row["sign"] for row in rows if not row["sign"][0] >= "ሀ"])
+        signs = alternatives([row["sign"] for row in rows if not re.match(f"[{LETTER}]", row["sign"])])
         names = alternatives([row["sign"] for row in rows])
         self.sign_first = re.compile(rf"(?<![A-Za-z])(?P<sign>{signs}) ?(?P<number>{NUMBER}){scale}{SUFFIX}", re.ASCII)
         self.sign_last = re.compile(
@@ -69,8 +68,7 @@ class QuantityReader:
         return ORDINAL.sub(say_ordinal, text)
 
     def read_plain(self, text: str) -> str:
-        """Negative numbers, versions, decimals and whole numbers: no digit is left."""
-        text = NEGATIVE.sub(phrase("negative"), text)
+        """Versions, decimals and whole numbers: no digit is left."""
         text = BARE_DECIMALS.sub("0.", VERSION.sub(say_version, text))
         return PLAIN.sub(self.say_plain, text)
 

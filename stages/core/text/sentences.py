@@ -6,14 +6,13 @@ from stages.core.text.letters import LETTER
 
 SENTENCE_END = re.compile(
     r"[።፧፨!?]+(?:[.።፧፨!?]|፡(?!፡))*|(?:፡፡|::)[.።፧፨!?]*"
-    rf"|(?<!(?<![{LETTER}A-Za-z])[{LETTER}A-Za-z])\.+(?=[\s፡»”\"')\]]|$)"
+    rf"|(?<!\.)(?<!(?<![{LETTER}A-Za-z])[{LETTER}A-Za-z])\.++(?=[\s፡»”\"')\]]|$)"
 )
 CLOSING = re.compile(r"[»”\"')\]]+")
 LIST_NUMBER = re.compile(r"\s*[0-9፩-፼]+\.")
 SPEAKABLE = re.compile(r"\w")
 MARKS = ".,?!።፣፤፥፦፧፨"
 WORD_GAP = re.compile(rf"\s+|(?<=[{LETTER}{MARKS}])፡(?=[{LETTER}])")
-EDGES = " \t\r\f\v\u00a0፡"
 
 
 def split_sentences(text: str) -> list[str]:
@@ -35,14 +34,23 @@ def split_line(line: str) -> list[str]:
             sentences.append(line[start:end])
             start = end
     sentences.append(line[start:])
-    return [sentence.strip(EDGES) for sentence in sentences if SPEAKABLE.search(sentence)]
+    return [trim(sentence) for sentence in sentences if SPEAKABLE.search(sentence)]
+
+
+def trim(sentence: str) -> str:
+    """The sentence without spaces and wordspaces at its ends; two wordspaces at the end are a full stop and stay."""
+    sentence = sentence.strip().lstrip(" ፡")
+    while sentence.endswith("፡") and not sentence.endswith("፡፡"):
+        sentence = sentence[:-1].rstrip()
+    return sentence
 
 
 def split_spans(sentence: str, words_max: int) -> list[str]:
     """Cut a sentence into spans of at most `words_max` words that, joined by spaces, give it back.
 
-    The sentence is normalised, or raw with words parted by spaces or wordspaces (which become spaces). Cuts fall at clause marks where that needs no more spans, and the spans are as equal as the marks allow; a clause
-    that is too long is cut between words into equal parts.
+    The sentence is normalised, or raw with words parted by spaces or wordspaces (which become spaces). Cuts fall at
+    clause marks where that needs no more spans, and the spans are as equal as the marks allow; a clause that is too
+    long is cut between words into equal parts.
 
     Raises:
         ValueError: words_max is below one.
