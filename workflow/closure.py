@@ -66,15 +66,28 @@ def content_files(folder: Path, root: Path) -> set[Path]:
     return {path.relative_to(root) for path in files if not set(path.parts) & set(GENERATED)}
 
 
-def code_deps(stage: str, root: Path = ROOT) -> list[str]:
-    """Give the shortest list of files and folders that covers a stage's import closure and no other code.
+def data_beside(file: Path, root: Path) -> set[Path]:
+    """Give the data files that a module reads from its own folder: those it names, or whose folder it names."""
+    tree = ast.parse((root / file).read_text(encoding="utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    found: set[Path] = set()
+    for entry in (root / file).parent.iterdir():
+        if entry.name in GENERATED or not any(entry.name in text for text in texts):
+            continue
+        if entry.is_dir() and not any(entry.rglob("*.py")):
+            found |= content_files(entry.relative_to(root), root)
+        elif entry.is_file() and entry.suffix != ".py":
+            found.add(entry.relative_to(root))
+    return found
 
-    Data files beside an imported module of core count as read by it.
-    """
+
+def code_deps(stage: str, root: Path = ROOT) -> list[str]:
+    """Give the shortest list of files and folders that covers a stage's import closure, its data and no other code."""
     own = Path(PACKAGE, stage)
     core = {file for file in import_closure(f"{PACKAGE}.{stage}.__main__", root) if own not in file.parents}
-    for room in {file.parent for file in core if CORE in file.parents}:
-        core |= {file for file in content_files(room, root) if file.parent == room and file.suffix != ".py"}
+    for file in sorted(core):
+        if CORE in file.parents:
+            core |= data_beside(file, root)
     return sorted([own.as_posix(), *covering_paths(core, root)])
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -162,7 +161,7 @@ def repair_stage_locks(poll_seconds: float = 1.0) -> None:
         time.sleep(poll_seconds)
 
 
-def lock_holders(path: Path) -> Iterator[int]:
+def lock_holders(path: Path) -> set[int]:
     """Give the processes that DVC's read-write lock file names.
 
     Raises:
@@ -171,6 +170,6 @@ def lock_holders(path: Path) -> Iterator[int]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return iter(())
+        return set()
     readers = [entry for entries in content.get("read", {}).values() for entry in entries]
-    return iter({int(entry["pid"]) for entry in [*content.get("write", {}).values(), *readers]})
+    return {int(entry["pid"]) for entry in [*content.get("write", {}).values(), *readers]}

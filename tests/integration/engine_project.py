@@ -74,9 +74,8 @@ class EngineProject:
                     source = path if path.suffix else path / "__main__.py"
                     source.parent.mkdir(parents=True, exist_ok=True)
                     source.write_text(f"# {dep}\n")
-                elif dep.startswith("data/text"):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_text("ሰላም\n")
+        (self.folder / "data" / "text").mkdir(parents=True)
+        (self.folder / "data" / "text" / "amh.txt").write_text("ሰላም\n")
         base = self.folder / "data" / "base"
         base.mkdir(parents=True)
         for name in ("config.yaml", "model.safetensors"):

@@ -1,0 +1,50 @@
+# What a user types. Needs Python 3.11 or newer and make; everything else goes into .venv.
+PYTHON ?= python3
+CORES ?= 8
+NAME ?= miniature
+
+SYSTEM_PATH := $(PATH)
+READY := .venv/.complete
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+.PHONY: run setup test lint typecheck ui bench base preset graph clean
+.DEFAULT_GOAL := run
+
+run: $(READY)  ## set up if needed, run what is stale, show the results
+	@python -m stages check
+	@snakemake --cores $(CORES) all
+	@python -m workflow.summary
+
+setup: $(READY)  ## make .venv
+
+$(READY): pyproject.toml constraints.txt workflow/setup.py
+	@PATH="$(SYSTEM_PATH)"; command -v $(PYTHON) > /dev/null || \
+	{ echo "setup: no $(PYTHON) here; install Python 3.11 or newer, or name one: make setup PYTHON=/path/to/python3"; exit 1; }
+	@PATH="$(SYSTEM_PATH)" $(PYTHON) workflow/setup.py
+
+test: $(READY)  ## every test
+	@python -m pytest
+
+lint: $(READY)  ## ruff
+	@ruff check .
+
+typecheck: $(READY)  ## mypy
+	@mypy
+
+ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
+	@mlflow ui --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///mlflow.db
+
+bench: $(READY)  ## seconds and memory of each stage's last run
+	@python -m workflow.summary --stages
+
+base: $(READY)  ## train the miniature base anew and compare it with the shipped one
+	@python -m stages.build_base
+
+preset: $(READY)  ## put presets/NAME.yaml, or an overlay file NAME, into params.yaml
+	@python -m workflow.preset $(NAME)
+
+graph: $(READY)  ## the schedule's graph, for graphviz: make graph | dot -T svg
+	@snakemake --dag 2> /dev/null
+
+clean:  ## remove logs, stamps and tool caches; results and DVC's cache stay
+	@rm -rf .pipeline .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,132 @@
+"""The laws that hold the project together; a failing test prints what to do."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.core.params.strict import read_params
+from stages.schema import DROPPED_BY_RUN_CACHE, PHASES, SECTIONS, STAGES, check_params, fields_named
+from workflow.closure import CORE, PACKAGE, code_deps, import_closure, imported_modules, is_code, module_file, stage_of
+
+ROOT = Path(__file__).resolve().parents[2]
+DVC_STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+DEFINITIONS = {name: stage.get("do", stage) for name, stage in DVC_STAGES.items()}
+EVERY_STAGE_IS_KNOWN_TO = {Path("stages/__main__.py"), Path("stages/schema.py")}
+
+
+def source_files(folder):
+    return sorted(path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", source_files(PACKAGE), ids=str)
+def test_stage_imports_only_core_and_core_imports_no_stage(file):
+    if file in EVERY_STAGE_IS_KNOWN_TO:
+        return
+    own = CORE if CORE in file.parents else Path(PACKAGE, file.parts[1])
+    for module in imported_modules(file, ROOT):
+        imported = module_file(module, ROOT)
+        if imported and imported.name != "__init__.py":
+            allowed = own in imported.parents or CORE in imported.parents
+            assert allowed, f"{file} imports {module}: move what both need into a room of stages/core"
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_code_deps_are_the_import_closure(name):
+    declared = sorted(dep for dep in DEFINITIONS[name]["deps"] if is_code(dep))
+    wanted = code_deps(stage_of(name))
+    fix = "\n".join(f"    - {dep}" for dep in wanted)
+    assert declared == wanted, f"dvc.yaml, {name}: run `python -m workflow.closure --write`; the code deps are\n{fix}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_module_of_a_stage_is_imported_by_it(stage):
+    closure = import_closure(f"{PACKAGE}.{stage}.__main__")
+    idle = [file for file in source_files(f"{PACKAGE}/{stage}") if (ROOT / file).stat().st_size and file not in closure]
+    assert not idle, f"nothing in {stage} imports {', '.join(map(str, idle))}: delete or import"
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_params_are_the_sections_that_the_stage_loads(name):
+    """`tracking` changes no result, so it is no param of any stage; a phase's own section is told by its name."""
+    stage = stage_of(name)
+    loaded = set()
+    for file in import_closure(f"{PACKAGE}.{stage}.__main__"):
+        if Path(PACKAGE, stage) in file.parents:
+            loaded |= set(re.findall(r'load_section\(\w+, "(\w+)"', (ROOT / file).read_text()))
+            loaded |= (
+                {PHASES} if re.search(r'read_params\(\)(\.get\(|\[)"phases"', (ROOT / file).read_text()) else set()
+            )
+    declared = {param.split(".")[0] for param in DEFINITIONS[name]["params"]}
+    assert declared == loaded, f"dvc.yaml, {name}: params must be {', '.join(sorted(loaded))}"
+
+
+def test_one_name_everywhere():
+    folders = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__main__.py")} - {"build_base"}
+    rules = set()
+    for file in (ROOT / "workflow" / "rules").glob("*.smk"):
+        rules |= set(re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE))
+    assert folders == set(STAGES)
+    assert rules == set(DEFINITIONS)
+    assert {stage_of(name) for name in DEFINITIONS} == set(STAGES)
+    assert set(STAGES) <= set(SECTIONS)
+    for name, definition in DEFINITIONS.items():
+        assert definition["cmd"].split()[:4] == ["python", "-m", "stages", stage_of(name)]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_has_an_entry_with_help_and_a_config(stage):
+    for file in ("__main__.py", "config.py"):
+        assert (ROOT / PACKAGE / stage / file).is_file(), f"stages/{stage}/{file} is missing"
+    entry = ast.parse((ROOT / PACKAGE / stage / "__main__.py").read_text())
+    assert ast.get_docstring(entry), f"stages/{stage}/__main__.py: say what it reads and writes"
+    assert any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in entry.body)
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))], ids=lambda path: path.name
+)
+def test_params_pass_every_check_and_hold_no_key_that_the_run_cache_drops(path):
+    check_params(path)
+    assert list(fields_named(read_params(path), DROPPED_BY_RUN_CACHE)) == []
+
+
+def test_params_file_is_the_miniature_preset():
+    preset = (ROOT / "presets" / "miniature.yaml").read_text()
+    assert (ROOT / "params.yaml").read_text() == preset, "cp params.yaml presets/miniature.yaml"
+
+
+def test_check_of_params_is_light():
+    """It runs whenever Snakemake parses: a config that imports torch would cost seconds each time."""
+    heavy = ("torch", "transformers", "mlflow", "dvc", "matplotlib", "numpy")
+    code = f"import sys, stages.schema as s; s.check_params(); print([m for m in {heavy} if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]", said.stdout
+
+
+def test_dvc_ignores_what_the_engines_leave_beside_inputs():
+    ignored = (ROOT / ".dvcignore").read_text().split()
+    assert {".gitignore", ".snakemake_timestamp", "__pycache__"} <= set(ignored)
+
+
+def normal_name(package):
+    """Spell a package's name as the index does."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def test_constraints_pin_every_requirement():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = project["dependencies"] + project["optional-dependencies"]["dev"]
+    pinned = [normal_name(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().splitlines()]
+    missing = [name for name in asked if normal_name(name) not in pinned]
+    assert not missing, f"constraints.txt: pin {', '.join(missing)}"
+
+
+def test_snakefile_fits_one_screen():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
