@@ -1,7 +1,13 @@
-"""Speech and phones from espeak-ng, through the shared library that the package espeakng-loader ships."""
+"""Speech and phones from espeak-ng, through the shared library that the package espeakng-loader ships.
 
+The library keeps the phase of its flutter and noise between utterances, and neither a new initialisation nor a seed
+resets it. It is loaded anew for each call, so that an utterance sounds the same whatever was spoken before.
+"""
+
+import _ctypes
 import ctypes
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import espeakng_loader
@@ -29,10 +35,10 @@ class Speaker(Protocol):
 
 
 class _Engine:
-    """The one espeak-ng instance that a process can hold."""
+    """One loaded espeak-ng."""
 
-    def __init__(self) -> None:
-        self.library = ctypes.CDLL(espeakng_loader.get_library_path())
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.library = library
         self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         data_path = espeakng_loader.get_data_path().encode()
         self.sample_rate_hz: int = self.library.espeak_Initialize(_RETRIEVAL, 200, data_path, 0)
@@ -52,9 +58,14 @@ class _Engine:
             raise UserError(f"espeak-ng: unknown voice {name!r}")
 
 
-@cache
-def _engine() -> _Engine:
-    return _Engine()
+@contextmanager
+def _fresh_engine() -> Iterator[_Engine]:
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    try:
+        yield _Engine(library)
+    finally:
+        library.espeak_Terminate()
+        _ctypes.dlclose(library._handle)
 
 
 def synthesise(text: str, voice: str, speaker: Speaker) -> tuple[np.ndarray, int]:
@@ -66,17 +77,16 @@ def synthesise(text: str, voice: str, speaker: Speaker) -> tuple[np.ndarray, int
     Raises:
         UserError: espeak-ng knows no such voice.
     """
-    engine = _engine()
-    engine.set_voice(f"{voice}+{speaker.variant}")
-    for parameter, value in ((_RATE, speaker.rate_words_per_minute), (_PITCH, speaker.pitch),
-                             (_RANGE, speaker.pitch_range)):
-        engine.library.espeak_SetParameter(parameter, value, 0)
-    engine.blocks = []
-    content = text.encode() + b"\0"
-    engine.library.espeak_Synth(content, len(content), 0, 1, 0, _UTF8, None, None)
-    engine.library.espeak_Synchronize()
-    samples = np.concatenate(engine.blocks) if engine.blocks else np.zeros(0, np.int16)
-    return samples.astype(np.float32) / 32768.0, engine.sample_rate_hz
+    with _fresh_engine() as engine:
+        engine.set_voice(f"{voice}+{speaker.variant}")
+        for parameter, value in ((_RATE, speaker.rate_words_per_minute), (_PITCH, speaker.pitch),
+                                 (_RANGE, speaker.pitch_range)):
+            engine.library.espeak_SetParameter(parameter, value, 0)
+        content = text.encode() + b"\0"
+        engine.library.espeak_Synth(content, len(content), 0, 1, 0, _UTF8, None, None)
+        engine.library.espeak_Synchronize()
+        samples = np.concatenate(engine.blocks) if engine.blocks else np.zeros(0, np.int16)
+        return samples.astype(np.float32) / 32768.0, engine.sample_rate_hz
 
 
 def phones(text: str, voice: str) -> list[str]:
@@ -84,13 +94,13 @@ def phones(text: str, voice: str) -> list[str]:
 
     A base letter and the modifiers that follow it (ejective, tie bar, palatalisation) are one phone.
     """
-    engine = _engine()
-    engine.set_voice(voice)
     pointer = ctypes.c_char_p(text.encode())
     clauses = []
-    while pointer.value:
-        clause = engine.library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, _IPA_PHONEMES)
-        clauses.append((clause or b"").decode())
+    with _fresh_engine() as engine:
+        engine.set_voice(voice)
+        while pointer.value:
+            clause = engine.library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, _IPA_PHONEMES)
+            clauses.append((clause or b"").decode())
     return _split_phones(" ".join(clauses))
 
 

@@ -110,7 +110,11 @@ class RelativeAttention(nn.Module):
 
 
 class ConvolutionModule(nn.Module):
-    """Gated pointwise, depthwise over time, norm, SiLU, pointwise; padding is silenced."""
+    """Gated pointwise, depthwise over time, norm, SiLU, pointwise.
+
+    Padding is silenced where it would leak, before the depthwise convolution, so that a padded row gives what it
+    gives alone (upstream silences it before the gate, whose bias then leaks).
+    """
 
     def __init__(self, width: int, kernel_frames: int = 15):
         super().__init__()
@@ -121,8 +125,8 @@ class ConvolutionModule(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         silent = ~mask[:, None]
-        hidden = states.transpose(1, 2).masked_fill(silent, 0.0)
-        hidden = self.depthwise_conv(functional.glu(self.pointwise_conv1(hidden), dim=1))
+        hidden = functional.glu(self.pointwise_conv1(states.transpose(1, 2)), dim=1).masked_fill(silent, 0.0)
+        hidden = self.depthwise_conv(hidden)
         hidden = functional.silu(self.norm(hidden.transpose(1, 2))).transpose(1, 2)
         return self.pointwise_conv2(hidden).masked_fill(silent, 0.0).transpose(1, 2)
 

@@ -50,6 +50,7 @@ class LoopState:
         epoch, batch: the next batch's place.
         tokens_seen: supervised tokens so far.
         curve: one row of figures a log point; nothing in it depends on the clock.
+        window: sums of the figures since the last log point, and their number as `steps`.
         run_id: of the tracking run that the curve goes to.
     """
 
@@ -58,6 +59,7 @@ class LoopState:
     batch: int = 0
     tokens_seen: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
+    window: dict[str, float] = field(default_factory=dict)
     run_id: str | None = None
 
 
@@ -90,23 +92,22 @@ class Loop:
         """
         self._restore(report)
         total_steps = self.settings.epochs * len(self.epoch_batches(0))
-        meter = _Meter(total_steps, self.state)
+        clock = _Clock(total_steps, self.state)
         if self.state.step == 0:
             self._add_point(self._validation(), report)
         while self.state.epoch < self.settings.epochs:
             batches = self.epoch_batches(self.state.epoch)
             while self.state.batch < len(batches):
-                figures = self._step(batches[self.state.batch], total_steps)
-                meter.add(figures)
+                self._step(batches[self.state.batch], total_steps)
                 if self.state.step % self.settings.log_every_steps == 0:
-                    self._add_point(meter.mean(), report, meter.timings(self.state))
+                    self._add_point(self._close_window(), report, clock.timings(self.state))
                 self.store.save_when_due(self._snapshot, self.settings.save_every_seconds)
             self.state.epoch, self.state.batch = self.state.epoch + 1, 0
             self._add_point(self._validation(), report)
         self.store.save(*self._snapshot())
         return self.state
 
-    def _step(self, rows: Sequence[int], total_steps: int) -> dict[str, float]:
+    def _step(self, rows: Sequence[int], total_steps: int) -> None:
         rate = learning_rate_at(self.state.step, total_steps, self.settings.learning_rate, self.settings.warmup_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -118,7 +119,16 @@ class Loop:
         self.state.step += 1
         self.state.batch += 1
         self.state.tokens_seen += int(figures["tokens"])
-        return {**figures, "loss": loss.item(), "learning_rate": rate, "gradient_norm": norm.item()}
+        figures = {**figures, "loss": loss.item(), "learning_rate": rate, "gradient_norm": norm.item(), "steps": 1}
+        for name, value in figures.items():
+            self.state.window[name] = self.state.window.get(name, 0) + value
+
+    def _close_window(self) -> dict[str, float]:
+        """Mean figures a step since the last log point."""
+        steps = self.state.window["steps"]
+        means = {name: value / steps for name, value in self.state.window.items() if name not in ("steps", "tokens")}
+        self.state.window = {}
+        return means
 
     def _validation(self) -> dict[str, float]:
         return self.validate() if self.validate else {}
@@ -158,27 +168,19 @@ class Loop:
             report(point, {})
 
 
-class _Meter:
-    """Averages the figures between two log points and estimates the time left."""
+class _Clock:
+    """Speed between two log points, and the time left; nothing that is saved."""
 
     def __init__(self, total_steps: int, state: LoopState):
-        self.total_steps, self.first_step = total_steps, state.step
+        self.total_steps, self.first_step, self.tokens = total_steps, state.step, state.tokens_seen
         self.started = self.since = time.monotonic()
-        self.rows: list[dict[str, float]] = []
-
-    def add(self, figures: dict[str, float]) -> None:
-        self.rows.append(figures)
-
-    def mean(self) -> dict[str, float]:
-        return {key: sum(row[key] for row in self.rows) / len(self.rows) for key in self.rows[0] if key != "tokens"}
 
     def timings(self, state: LoopState) -> dict[str, float]:
         now = time.monotonic()
-        tokens = sum(row["tokens"] for row in self.rows)
         seconds_a_step = (now - self.started) / (state.step - self.first_step)
         timings = {
-            "tokens_per_second": tokens / (now - self.since),
+            "tokens_per_second": (state.tokens_seen - self.tokens) / (now - self.since),
             "eta_seconds": seconds_a_step * (self.total_steps - state.step),
         }
-        self.rows, self.since = [], now
+        self.tokens, self.since = state.tokens_seen, now
         return timings

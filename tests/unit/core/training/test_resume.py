@@ -1,0 +1,37 @@
+import os
+
+import pytest
+import torch
+
+from stages.core.errors import UserError
+from stages.core.training.resume import ResumeStore, fingerprint
+
+
+def test_state_comes_back_as_it_was(tmp_path):
+    store = ResumeStore(tmp_path)
+    assert store.load() is None
+    store.save({"weight": torch.arange(3.0)}, {"step": 4, "curve": [{"loss": 0.1}]})
+    tensors, state = store.load()
+    assert torch.equal(tensors["weight"], torch.arange(3.0)) and state == {"step": 4, "curve": [{"loss": 0.1}]}
+
+
+def test_a_second_process_is_refused(tmp_path):
+    with ResumeStore(tmp_path).lock(), pytest.raises(UserError, match="another process"), ResumeStore(tmp_path).lock():
+        pass
+
+
+def test_the_fingerprint_knows_params_and_bytes(tmp_path):
+    (tmp_path / "a").write_text("1")
+    before = fingerprint({"epochs": 1}, [tmp_path])
+    assert before == fingerprint({"epochs": 1}, [tmp_path]) != fingerprint({"epochs": 2}, [tmp_path])
+    (tmp_path / "a").write_text("2")
+    assert before != fingerprint({"epochs": 1}, [tmp_path])
+
+
+def test_old_states_of_other_settings_go_the_newest_excepted(tmp_path):
+    for age, name in enumerate(["newest", "old", "older", "own"]):
+        (tmp_path / name).mkdir()
+        ResumeStore(tmp_path / name).save({}, {})
+        os.utime(tmp_path / name / "state.safetensors", (1000 - age, 1000 - age))
+    ResumeStore(tmp_path / "own").prune_siblings()
+    assert {path.name for path in tmp_path.iterdir()} == {"newest", "own"}

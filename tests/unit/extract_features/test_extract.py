@@ -1,0 +1,33 @@
+from stages.extract_features.extract import choose_prompts, shards
+
+
+def rows(*speakers_and_splits):
+    return [{"id": f"u{index}", "speaker": speaker, "split": split}
+            for index, (speaker, split) in enumerate(speakers_and_splits)]
+
+
+def test_a_prompt_is_another_utterance_of_the_speaker_and_split():
+    table = rows(("a", "train"), ("a", "train"), ("a", "test"), ("a", "test"), ("b", "train"), ("b", "train"))
+    prompts, rejected = choose_prompts(table)
+    by_id = {row["id"]: row for row in table}
+    assert not rejected and len(prompts) == 6
+    for utterance, prompt in prompts.items():
+        assert utterance != prompt
+        assert by_id[utterance]["speaker"] == by_id[prompt]["speaker"]
+        assert by_id[utterance]["split"] == by_id[prompt]["split"]
+
+
+def test_the_only_utterance_of_a_split_borrows_from_another():
+    prompts, rejected = choose_prompts(rows(("a", "train"), ("a", "test")))
+    assert prompts == {"u0": "u1", "u1": "u0"} and not rejected
+
+
+def test_a_speaker_with_one_utterance_is_left_out_with_its_reason():
+    prompts, rejected = choose_prompts(rows(("a", "train"), ("b", "train"), ("b", "train")))
+    assert "u0" not in prompts and "no other utterance" in rejected[0]["reason"]
+
+
+def test_shards_hold_all_rows_in_order():
+    parts = list(shards([{"id": index} for index in range(7)], 3))
+    assert [len(part) for _, part in parts] == [3, 3, 1]
+    assert [row["id"] for _, part in parts for row in part] == list(range(7))

@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+import yaml
+
+from stages.core.errors import UserError
+from stages.prepare_corpus.__main__ import main
+
+TEXT = "\n".join(f"{word} ሰው በመብትም እኩልነት ያለው ነው።" for word in "ማንም ሁሉም አንድ ብዙ ልጅ እናት አባት ወንድም እህት ጓደኛ መምህር ተማሪ ሀኪም ገበሬ".split())
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    source = params["prepare_corpus"]["sources"][0] | {"text": "texts.txt"}
+    source["speakers"] = source["speakers"][:2]
+    params["prepare_corpus"]["sources"] = [source]
+    params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.2}
+    monkeypatch.chdir(tmp_path)
+    Path("texts.txt").write_text(TEXT + "\n" + TEXT.splitlines()[0])
+    Path("params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
+    return params
+
+
+def manifest():
+    return [json.loads(line) for line in Path("data/corpus/manifest.jsonl").read_text().splitlines()]
+
+
+def test_every_text_is_spoken_once_by_every_speaker_and_stands_in_one_split(project):
+    assert main([]) == 0
+    rows = manifest()
+    assert len(rows) == 14 * 2 and {row["split"] for row in rows} == {"train", "validation", "test"}
+    by_text = {}
+    for row in rows:
+        by_text.setdefault(row["text_normalised"], set()).add(row["split"])
+        info = soundfile.info(Path("data/corpus") / row["audio"])
+        assert (info.samplerate, info.channels) == (16000, 1)
+        assert info.duration == pytest.approx(row["duration_seconds"], abs=0.001)
+        assert "።" in row["text"] and row["text_normalised"].endswith(".")
+    assert all(len(splits) == 1 for splits in by_text.values())
+
+
+def test_growth_moves_no_text_between_splits(project):
+    main([])
+    before = {row["text_normalised"]: row["split"] for row in manifest()}
+    Path("texts.txt").write_text("አዲስ ሰው መጣ።\n" + TEXT)
+    main([])
+    after = {row["text_normalised"]: row["split"] for row in manifest()}
+    assert before.items() <= after.items() and len(after) == len(before) + 1
+
+
+def test_what_cannot_be_used_is_quarantined_with_its_reason(project):
+    Path("texts.txt").write_text(TEXT + "\nпривет мир\n")
+    main([])
+    [row] = [json.loads(line) for line in Path("data/corpus/quarantine.jsonl").read_text().splitlines()]
+    assert "привет" in row["text"] and row["reason"]
+
+
+@pytest.mark.parametrize("break_it, named", [
+    (lambda: Path("texts.txt").unlink(), "texts.txt"),
+    (lambda: Path("texts.txt").write_bytes(b"\xff\xfe\xff"), "UTF-8"),
+    (lambda: Path("texts.txt").write_text(""), "no test and no train"),
+])
+def test_bad_input_is_one_error_and_leaves_nothing_behind(project, break_it, named):
+    break_it()
+    with pytest.raises(UserError, match=named):
+        main([])
+    assert not list(Path("data").glob("*")) and not list(Path("data").glob(".*"))
