@@ -69,24 +69,18 @@ def params_problems(params: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def load_model(module: str, name: str) -> type[BaseModel] | None:
-    """Import one section's model; None where its stage is not written yet."""
-    try:
-        model: type[BaseModel] = getattr(import_module(module), name)
-        return model
-    except ModuleNotFoundError as error:
-        if error.name and module.startswith(error.name):
-            return None
-        raise
+def load_model(module: str, name: str) -> type[BaseModel]:
+    """Import one section's model."""
+    model: type[BaseModel] = getattr(import_module(module), name)
+    return model
 
 
-def section_problems(model: type[BaseModel] | None, content: Any, prefix: str) -> list[str]:
+def section_problems(model: type[BaseModel], content: Any, prefix: str) -> list[str]:
     """Validate one section, or one phase, against its model."""
     if not isinstance(content, Mapping):
         return [f"{prefix}: must be a mapping (got {content!r})"]
     try:
-        if model:
-            model.model_validate(content)
+        model.model_validate(content)
     except ValidationError as error:
         return describe(error, prefix)
     return []
