@@ -44,7 +44,7 @@ class Stamps:
             check_params()
         from dvc.repo import Repo
 
-        self._repo = Repo(".")
+        self._repo = Repo(".", _wait_for_lock=True)
         self._graph = self._repo.index.graph
         self._stages = {stage.addressing: stage for stage in self._graph}
         if is_main_process:

@@ -6,7 +6,7 @@ from engine_project import EngineProject
 def finished_project(tmp_path_factory):
     """A schedule that ran once, by Snakemake; tests take copies of it."""
     project = EngineProject.create(tmp_path_factory.mktemp("engines") / "finished")
-    project.first_run = project.snakemake("--cores 8 all", STAGE_SECONDS="0.3")
+    project.first_run = project.snakemake("--cores 8 all", STAGE_SECONDS="2", SLOW_STAGE="evaluate_speech")
     return project
 
 
