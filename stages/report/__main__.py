@@ -1,0 +1,59 @@
+"""One page: the phases of the schedule side by side, in words, figures and sound.
+
+data/checkpoints, data/corpus, data/evaluation, data/vocabulary -> reports/
+    index.html     the page; figures and audio are inside, it fetches nothing
+    curves.csv     figures of all phases over the tokens that the weights have seen since the base
+    metrics.csv    a row for the base and each phase; an empty cell is unmeasured
+    figures/       the curves as SVG, a spectrogram of one sentence by each model as PNG
+    audio/         <reference, base or phase>/<sentence>.flac: what the page plays
+
+The same inputs give the same bytes.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stages.core.artifacts.files import output_folder, write_text
+from stages.core.params.strict import load_section, read_params
+from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
+from stages.report.config import Config
+from stages.report.curves import COLUMNS, join_curves, to_csv, write_metrics_table
+from stages.report.figures import draw_curves
+from stages.report.gather import Findings, gather_findings
+from stages.report.page import render_page
+
+OUTPUT = Path("reports")
+
+
+def main(argv: list[str] | None = None) -> int:
+    argparse.ArgumentParser(prog="python -m stages.report", description=__doc__.splitlines()[0]).parse_args(argv)
+    config, phases = load_section(Config, "report"), read_params()["phases"]
+    findings = gather_findings(phases)
+    with stage_run("report", config.model_dump()):
+        with output_folder(OUTPUT) as folder:
+            write_report(findings, config, folder)
+        log_to_parent(final_metrics(findings), {
+            OUTPUT / "index.html": None, OUTPUT / "curves.csv": None, OUTPUT / "metrics.csv": None,
+            OUTPUT / "figures": "figures", OUTPUT / "audio": "audio",
+        })
+    print(f"{OUTPUT / 'index.html'}: {len(phases)} phases beside the base")
+    return 0
+
+
+def write_report(findings: Findings, config: Config, folder: Path) -> None:
+    """Write every file of the report."""
+    (folder / "figures").mkdir()
+    write_text(folder / "curves.csv", to_csv(COLUMNS, join_curves(findings.phases)))
+    write_text(folder / "metrics.csv", write_metrics_table(findings.results))
+    draw_curves(findings.phases, folder / "figures")
+    write_text(folder / "index.html", render_page(findings, config, folder))
+
+
+def final_metrics(findings: Findings) -> dict[str, float]:
+    """The last phase's measured means, under their own names."""
+    return {name: measure.mean for name, measure in findings.final.measures.items() if measure.mean is not None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

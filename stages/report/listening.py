@@ -1,0 +1,99 @@
+"""The sentences that the page plays: by the corpus, the base and every phase, with what the judge heard."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from stages.report.gather import CORPUS, Findings, Result, Sample
+from stages.report.sounds import Sound, encode_flac, read_sound
+
+REFERENCE = "reference"
+MEDIA = {".svg": "image/svg+xml", ".png": "image/png", ".flac": "audio/flac"}
+
+
+@dataclass(frozen=True)
+class Take:
+    """A sentence by one speaker or model.
+
+    Attributes:
+        audio: data URI, or None where there is no sound.
+        heard: runs of phones, each with whether it is unlike the expected ones; None for the reference.
+        stopped: whether the utterance ended by itself; None where that is not known.
+    """
+
+    name: str
+    audio: str | None
+    heard: list[tuple[str, bool]] | None = None
+    errors: str = ""
+    stopped: bool | None = None
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A held-out sentence; `number` counts from 1 on the page."""
+
+    number: int
+    text: str
+    language: str
+    speaker: str
+    phones: str
+    takes: list[Take]
+
+
+def choose_sentences(findings: Findings, shown: int, folder: Path) -> list[Sentence]:
+    """At most `shown` sentences, evenly apart, for neighbours share a speaker; writes their audio to `folder`."""
+    kept = min(shown, len(findings.base.samples))
+    indices = [place * len(findings.base.samples) // kept for place in range(kept)]
+    return [gather_takes(findings, index, number, folder) for number, index in enumerate(indices, start=1)]
+
+
+def gather_takes(findings: Findings, index: int, number: int, folder: Path) -> Sentence:
+    """One sentence by everyone."""
+    sample, corpus = findings.base.samples[index], findings.corpus
+    takes = [Take(REFERENCE, keep_audio(reference_sound(sample), folder / REFERENCE / f"{index:02d}.flac"))]
+    takes += [model_take(result, index, folder) for result in findings.results]
+    language = corpus.language_of.get(sample.reference, corpus.target_languages[0])
+    return Sentence(number, sample.text, language, sample.speaker, sample.phones_expected, takes)
+
+
+def model_take(result: Result, index: int, folder: Path) -> Take:
+    """One sentence by the base or a phase."""
+    sample = result.samples[index]
+    audio = keep_audio(read_sound(result.audio(index)), folder / result.name / f"{index:02d}.flac")
+    return Take(result.name, audio, list(mark_unlike(sample)), tell_errors(sample), sample.stopped)
+
+
+def reference_sound(sample: Sample) -> Sound:
+    """The corpus' own reading of a sentence."""
+    return read_sound(CORPUS / sample.reference)
+
+
+def keep_audio(sound: Sound, path: Path) -> str | None:
+    """Write a FLAC file and give it as a data URI; None, and no file, where there is no sound."""
+    if not len(sound.samples):
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_flac(sound))
+    return data_uri(path)
+
+
+def data_uri(path: Path) -> str:
+    """A file as a data URI."""
+    return f"data:{MEDIA[path.suffix]};base64,{b64encode(path.read_bytes()).decode()}"
+
+
+def mark_unlike(sample: Sample) -> Iterator[tuple[str, bool]]:
+    """Runs of heard phones, each with whether it is unlike the expected ones at its place."""
+    expected, heard = sample.phones_expected.split(), (sample.phones_heard or "").split()
+    for kind, _, _, start, end in SequenceMatcher(None, expected, heard, autojunk=False).get_opcodes():
+        if end > start:
+            yield " ".join(heard[start:end]), kind != "equal"
+
+
+def tell_errors(sample: Sample) -> str:
+    """`3 errors on 25 phones`."""
+    if sample.phone_errors is None or sample.phones is None:
+        return "phone errors unmeasured"
+    return f"{sample.phone_errors} error{'' if sample.phone_errors == 1 else 's'} on {sample.phones} phones"

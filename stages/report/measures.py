@@ -1,0 +1,136 @@
+"""The figures of an evaluation: what each means, which way is better, how it is written, how two of them compare."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from stages.core.errors import UserError
+
+UNMEASURED = "unmeasured"
+PER_CENT = "\u00a0%"
+Change = Literal["better", "worse", "unclear", "same", "unmeasured"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A mean with its 95 % interval over `n` sentences; `mean` is None where it was not measured."""
+
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the table.
+
+    Attributes:
+        kind: nats, share (0..1, written in per cent) or plain.
+        better: which way is better, or None where neither is.
+        limit: measured on reference speech, so the same for every phase and no achievement of one.
+    """
+
+    name: str
+    label: str
+    kind: Literal["nats", "share", "plain"]
+    better: Literal["lower", "higher"] | None
+    meaning: str
+    limit: bool = False
+
+
+METRICS = (
+    Metric("code_cross_entropy", "Code cross-entropy", "nats", "lower",
+           "nats a speech code, given the text and the true codes before it"),
+    Metric("code_top1", "Code top-1", "share", "higher", "share of speech codes that are the model's first guess"),
+    Metric("swapped_text_cross_entropy", "Code cross-entropy, wrong text", "nats", None,
+           "the same with another utterance's text: a model that reads its text is worse here"),
+    Metric("phone_error_rate", "Phone error", "share", "lower",
+           "wrong, missing and added phones that the judge hears in sampled speech, a phone of the text"),
+    Metric("stop_rate", "Clean stops", "share", "higher", "share of sampled utterances that end by themselves"),
+    Metric("speaker_similarity", "Speaker similarity", "plain", "higher",
+           "likeness of sampled speech to its voice prompt: 1 is the same voice, near 0 an unrelated one"),
+    Metric("base_language_cross_entropy", "Base-language cross-entropy", "nats", "lower",
+           "nats a speech code in the languages that the base spoke: what rises was forgotten"),
+    Metric("base_language_top1", "Base-language code top-1", "share", "higher",
+           "share of speech codes of the base's languages that are the model's first guess"),
+    Metric("reference_phone_error_rate", "Phone error of the reference audio", "share", "lower",
+           "the same judge on the corpus' own audio: its floor", limit=True),
+    Metric("codes_phone_error_rate", "Phone error of the reference codes", "share", "lower",
+           "the same judge on reference speech turned into codes and back: what a perfect model on this base would get",
+           limit=True),
+)
+KNOWN = {metric.name: metric for metric in METRICS}
+
+
+def metrics_of(results: Sequence[dict[str, Measure]]) -> list[Metric]:
+    """The known metrics, then those that only the results name."""
+    others = dict.fromkeys(name for measures in results for name in measures if name not in KNOWN)
+    return [*METRICS, *(Metric(name, name.replace("_", " "), "plain", None, "") for name in others)]
+
+
+def parse_measures(content: Any, path: Path) -> dict[str, Measure]:
+    """Read the content of a metrics.json.
+
+    Raises:
+        UserError: a value is no number, null or object with a `mean`.
+    """
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must hold an object of metrics (got {type(content).__name__})")
+    return {name: parse_measure(value, f"{path}: {name}") for name, value in content.items()}
+
+
+def parse_measure(value: Any, where: str) -> Measure:
+    """Read one value: a number, an object with mean, low, high and n, or null for unmeasured."""
+    fields = value if isinstance(value, dict) else {"mean": value}
+    numbers = [fields.get(key) for key in ("mean", "low", "high", "n")]
+    if "mean" not in fields or not all(map(is_number_or_null, numbers)):
+        raise UserError(f"{where}: must be null, a finite number, or an object with mean, low, high, n (got {value!r})")
+    mean, low, high, count = numbers
+    return Measure(mean, low, high, None if count is None else int(count))
+
+
+def is_number_or_null(value: Any) -> bool:
+    """Tell whether a JSON value is a finite number or null."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
+
+
+def write_value(value: float | None, metric: Metric) -> str:
+    """A value for people: `1.98`, `31.2 %`, or `unmeasured`."""
+    if value is None:
+        return UNMEASURED
+    return f"{100 * value:.1f}{PER_CENT}" if metric.kind == "share" else f"{value:.2f}"
+
+
+def write_interval(measure: Measure, metric: Metric) -> str:
+    """`1.90–2.05`, or nothing where there is no interval."""
+    if measure.mean is None or measure.low is None or measure.high is None:
+        return ""
+    return f"{write_value(measure.low, metric).removesuffix(PER_CENT)}–{write_value(measure.high, metric)}"
+
+
+def compare(before: Measure, after: Measure, metric: Metric) -> Change:
+    """How a figure changed; `unclear` where it got worse or better but the two intervals overlap."""
+    if before.mean is None or after.mean is None or metric.better is None:
+        return "unmeasured"
+    if before.mean == after.mean:
+        return "same"
+    if overlap(before, after):
+        return "unclear"
+    return "better" if (after.mean < before.mean) == (metric.better == "lower") else "worse"
+
+
+def went_wrong_way(before: Measure, after: Measure, metric: Metric) -> bool:
+    """Tell whether the mean moved to the worse side, clearly or not."""
+    if before.mean is None or after.mean is None or metric.better is None:
+        return False
+    return after.mean > before.mean if metric.better == "lower" else after.mean < before.mean
+
+
+def overlap(one: Measure, other: Measure) -> bool:
+    """Tell whether two intervals share a value; measures without intervals never do."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low <= other.high and other.low <= one.high

@@ -1,0 +1,106 @@
+"""The page: one HTML file that fetches nothing, with its figures and audio inside."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stages.report.config import Config
+from stages.report.figures import THEMES, WIDTHS_INCHES
+from stages.report.gather import Findings, Result
+from stages.report.listening import REFERENCE, choose_sentences, data_uri, reference_sound
+from stages.report.measures import Metric, compare, metrics_of, write_interval, write_value
+from stages.report.sounds import draw_spectrogram, read_sound
+from stages.report.verdict import count, reach_verdict, write_hours
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of one model; `worse_than` names the start of its phase where it is clearly worse than that."""
+
+    value: str
+    measured: bool
+    interval: str
+    n: int | None
+    worse_than: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of all models."""
+
+    metric: Metric
+    cells: list[Cell]
+
+    @property
+    def n(self) -> int | None:
+        """What every measured cell is a mean over, where that is one number."""
+        counts = {cell.n for cell in self.cells if cell.measured}
+        return counts.pop() if len(counts) == 1 else None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is one figure for all models."""
+        return self.metric.limit and len(set(self.cells)) == 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A spectrogram as a data URI; its width stands for `width_seconds`, its height for 0 to `top_khz`."""
+
+    name: str
+    image: str
+    seconds: float
+    width_seconds: float
+    top_khz: float
+
+
+def render_page(findings: Findings, config: Config, folder: Path) -> str:
+    """Draw the spectrograms, write the shown audio, and give the page's HTML.
+
+    Args:
+        folder: the report's folder; figures/curves-*.svg must be there.
+    """
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
+                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["hours"] = write_hours
+    drawn = config.spectrogram_sentence % len(findings.base.samples)
+    return environment.get_template("template.html.j2").render(
+        findings=findings, config=config, verdict=reach_verdict(findings, config), count=count,
+        language=findings.corpus.target_languages[0], groups=group_rows(findings),
+        curves={f"{width}_{theme}": data_uri(folder / "figures" / f"curves-{width}-{theme}.svg")
+                for width in WIDTHS_INCHES for theme in THEMES},
+        sentences=choose_sentences(findings, config.sentences, folder / "audio"),
+        pictures=draw_pictures(findings, drawn, folder / "figures"), drawn_text=findings.base.samples[drawn].text,
+    )
+
+
+def group_rows(findings: Findings) -> list[tuple[str, list[Row]]]:
+    """The table's rows: the models' own figures, then the limits of the measurement."""
+    metrics = metrics_of([result.measures for result in findings.results])
+    rows = [Row(metric, [fill_cell(findings, result, metric) for result in findings.results]) for metric in metrics]
+    return [("Measured on each model", [row for row in rows if not row.metric.limit]),
+            ("Limits of the measurement, without any model", [row for row in rows if row.metric.limit])]
+
+
+def fill_cell(findings: Findings, result: Result, metric: Metric) -> Cell:
+    """One figure, its interval, its n, and whether the phase made it clearly worse."""
+    measure = result.measure(metric.name)
+    starts = [phase.start_from for phase in findings.phases if phase.name == result.name and not metric.limit]
+    worse = [start for start in starts
+             if compare(findings.result(start).measure(metric.name), measure, metric) == "worse"]
+    return Cell(write_value(measure.mean, metric), measure.mean is not None, write_interval(measure, metric),
+                measure.n if measure.mean is not None else None, worse[0] if worse else None)
+
+
+def draw_pictures(findings: Findings, index: int, folder: Path) -> list[Picture]:
+    """One spectrogram of a sentence for the reference and for each model, all on one time scale."""
+    sounds = {REFERENCE: reference_sound(findings.base.samples[index])}
+    sounds |= {result.name: read_sound(result.audio(index)) for result in findings.results}
+    width = max(sound.duration_seconds for sound in sounds.values())
+    pictures = []
+    for name, sound in sounds.items():
+        path = folder / f"spectrogram-{name}.png"
+        draw_spectrogram(sound, width, path)
+        pictures.append(Picture(name, data_uri(path), sound.duration_seconds, width, sound.rate_hz / 2000))
+    return pictures

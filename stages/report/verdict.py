@@ -1,0 +1,157 @@
+"""The page's first words: what was trained, on how much, how good it is, what was forgotten; all told from figures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stages.report.config import Config
+from stages.report.gather import Findings, Phase, Result
+from stages.report.measures import (
+    KNOWN,
+    Measure,
+    compare,
+    metrics_of,
+    overlap,
+    went_wrong_way,
+    write_interval,
+    write_value,
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A headline, then questions, each with its answers."""
+
+    headline: str
+    points: list[tuple[str, list[str]]]
+
+
+def reach_verdict(findings: Findings, config: Config) -> Verdict:
+    """Put the findings into plain words."""
+    return Verdict(tell_headline(findings), [
+        ("What was trained", tell_schedule(findings.phases)),
+        ("On how much", tell_corpus(findings, config)),
+        ("How good it is", [*tell_speech(findings), *tell_fit(findings)]),
+        ("What was forgotten", [tell_forgetting(findings)]),
+        ("What got worse", list(tell_worse(findings)) or ["No measured figure moved the wrong way."]),
+        ("What this does not show", [config.caution]),
+    ])
+
+
+def say(result: Result, name: str) -> str:
+    """A figure with its interval: `31.2 % (28.0 to 34.1 %)`."""
+    measure, metric = result.measure(name), KNOWN[name]
+    interval = write_interval(measure, metric)
+    return write_value(measure.mean, metric) + (f" ({interval})" if interval else "")
+
+
+def tell_headline(findings: Findings) -> str:
+    """The phone error at the end, beside the base's and the floor."""
+    schedule = " → ".join(phase.name for phase in findings.phases)
+    error = KNOWN["phone_error_rate"]
+    after, before = (result.measure(error.name).mean for result in (findings.final, findings.base))
+    floor = findings.final.measure("reference_phone_error_rate").mean
+    if after is None:
+        return f"After {schedule}, the phone error of sampled speech is unmeasured"
+    beside = f"untouched base {write_value(before, error)}, reference audio {write_value(floor, error)}"
+    return f"After {schedule}, the judge hears {write_value(after, error)} of the phones wrong ({beside})"
+
+
+def tell_schedule(phases: list[Phase]) -> list[str]:
+    """The phases in order, with what each trained."""
+    tokens = sum(phase.tokens_seen for phase in phases)
+    return [f"{count(len(phases), 'phase')}, {tokens:,} tokens seen in all:",
+            *(f"{phase.name}: {tell_phase(phase)}" for phase in phases)]
+
+
+def tell_phase(phase: Phase) -> str:
+    """Approach, length, rate and trained share of one phase."""
+    approach = {"lora": "LoRA", "full": "full fine-tuning"}.get(phase.settings["approach"], phase.settings["approach"])
+    return (f"{approach} from {phase.start_from}, {count(phase.settings['epochs'], 'epoch')}, "
+            f"peak learning rate {phase.settings['learning_rate']:g}, "
+            f"{phase.summary['parameters']['trained_percent']:.3g} % of the parameters")
+
+
+def tell_corpus(findings: Findings, config: Config) -> list[str]:
+    """Hours, speakers, and what was held out."""
+    hours, speakers = findings.corpus.hours, findings.corpus.speakers
+    return [f"{write_hours(hours.get('train', 0))} of training speech by {count(len(speakers), 'speaker')}; "
+            f"{config.speech}.",
+            f"Held out by text, so that no speaker reads it in training: {write_hours(hours.get('validation', 0))} for "
+            f"validation, {write_hours(hours.get('test', 0))} for test."]
+
+
+def tell_speech(findings: Findings) -> list[str]:
+    """What the judge heard, between its floor and the base's ceiling."""
+    final = findings.final
+    told = [f"Phone error of sampled speech: {say(final, 'phone_error_rate')}.",
+            f"The same judge errs on {say(final, 'reference_phone_error_rate')} of the reference audio (its floor), "
+            f"and on {say(final, 'codes_phone_error_rate')} of reference codes turned back into sound (what a perfect "
+            "model on this base would get).",
+            f"Utterances that end by themselves: {say(final, 'stop_rate')}."]
+    errors = {result.name: result.measure("phone_error_rate").mean for result in findings.results}
+    measured = {name: error for name, error in errors.items() if error is not None}
+    best = min(measured, key=lambda name: measured[name], default=final.name)
+    if final.name in measured and measured[best] < measured[final.name]:
+        lowest = say(findings.result(best), "phone_error_rate")
+        told.append(f"The lowest phone error is not the last: {lowest} at {best}.")
+    return told
+
+
+def tell_fit(findings: Findings) -> list[str]:
+    """Cross-entropy and top-1, before and after, and whether the text matters."""
+    base, final = findings.base, findings.final
+    told = [f"Code cross-entropy on held-out text: {say(base, 'code_cross_entropy')} before, "
+            f"{say(final, 'code_cross_entropy')} nats a code after; top-1 {say(final, 'code_top1')}."]
+    swapped, right = final.measure("swapped_text_cross_entropy"), final.measure("code_cross_entropy")
+    if swapped.mean is None or right.mean is None:
+        return told
+    gap = swapped.mean - right.mean
+    if gap <= 0:
+        reads = "the model does not use its text"
+    elif overlap(swapped, right):
+        reads = "no clear sign that the model reads its text, the intervals overlap"
+    else:
+        reads = "the model reads its text"
+    return [*told, f"With another utterance's text it changes by {gap:+.2f} nats: {reads}."]
+
+
+def tell_forgetting(findings: Findings) -> str:
+    """The base's own languages, before and after."""
+    name = "base_language_cross_entropy"
+    before, after = findings.base.measure(name), findings.final.measure(name)
+    if before.mean is None or after.mean is None:
+        return "Unmeasured: no figure for the base's own languages before and after."
+    judged = {"better": "better", "worse": "clearly worse", "same": "the same", "unmeasured": "",
+              "unclear": "no clear change, the intervals overlap"}[compare(before, after, KNOWN[name])]
+    languages = ", ".join(findings.corpus.base_languages)
+    return (f"Cross-entropy in the base's own languages ({languages}): {say(findings.base, name)} before, "
+            f"{say(findings.final, name)} nats a code after: {judged}.")
+
+
+def tell_worse(findings: Findings) -> Iterator[str]:
+    """One line a figure that moved the wrong way, from the base to the end or over one phase."""
+    steps = [(findings.result(phase.start_from), findings.result(phase.name)) for phase in findings.phases]
+    whole = (findings.base, findings.final)
+    for before, after in [whole, *(step for step in steps if step != whole)]:
+        for metric in metrics_of([before.measures, after.measures]):
+            old, new = before.measure(metric.name), after.measure(metric.name)
+            if not metric.limit and went_wrong_way(old, new, metric):
+                yield (f"{metric.label}: {write_value(old.mean, metric)} at {before.name}, "
+                       f"{write_value(new.mean, metric)} at {after.name}{doubt(old, new)}")
+
+
+def doubt(old: Measure, new: Measure) -> str:
+    """Say where two intervals overlap, so that the change may be chance."""
+    if old.low is None or new.low is None:
+        return " (no intervals)"
+    return " (the intervals overlap)" if overlap(old, new) else ""
+
+
+def count(number: int, noun: str) -> str:
+    """`1 phase`, `3 phases`."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def write_hours(hours: float) -> str:
+    """Minutes where hours would hide the smallness."""
+    return f"{hours:.1f} hours" if hours >= 2 else f"{60 * hours:.1f} minutes"

@@ -1,0 +1,177 @@
+import csv
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from stages.core.errors import UserError
+from stages.core.params.strict import load_section, read_params
+from stages.report.__main__ import main, write_report
+from stages.report.config import Config
+from stages.report.gather import gather_findings
+
+
+def write(folder: str = "reports") -> str:
+    """Write a report of the current project; gives the page."""
+    path = Path(folder)
+    path.mkdir()
+    write_report(gather_findings(read_params()["phases"]), load_section(Config, "report"), path)
+    return (path / "index.html").read_text(encoding="utf-8")
+
+
+def hashes(folder: str) -> dict[str, str]:
+    """Hash every file below a folder."""
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+def table(path: str) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def edit_json(path: str, **changes) -> None:
+    content = json.loads(Path(path).read_text()) | changes
+    Path(path).write_text(json.dumps(content))
+
+
+def edit_phases(**changes) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["phases"] = changes
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def test_page_shows_every_phase_and_no_leftover(project):
+    page = write()
+    for name in ("base", "lora", "full", "polish"):
+        assert f'<th scope="col">{name}</th>' in page
+    assert "leftover" not in page
+    assert not (project / "reports/audio/leftover").exists()
+
+
+def test_verdict_tells_the_figures_and_what_got_worse(project):
+    page = write()
+    assert "After lora → full → polish, the judge hears 35.0\u00a0% of the phones wrong" in page
+    assert "untouched base 94.0\u00a0%, reference audio 8.0\u00a0%" in page
+    assert "The lowest phone error is not the last: 31.0\u00a0% (28.0–34.0\u00a0%) at full." in page
+    assert "Phone error: 31.0\u00a0% at full, 35.0\u00a0% at polish (the intervals overlap)" in page
+    assert "Code cross-entropy: 2.55 at full, 2.75 at polish</dd>" in page
+    assert '<small class="worse">worse than full</small>' in page
+    assert "Nothing is shown by a test&#39;s figures." in page
+
+
+def test_text_is_escaped_and_named_in_its_language(project):
+    page = write()
+    assert "<script" not in page
+    escaped = "ሰላም &lt;script&gt;document.title = &#39;run&#39;&lt;/script&gt; &amp; &#34;ዓለም&#34;"
+    assert f'<h3 lang="am">{escaped}</h3>' in page
+
+
+def test_unmeasured_figure_is_called_so(project):
+    for name in ("base", "lora", "full", "polish"):
+        edit_json(f"data/evaluation/{name}/metrics.json", phone_error_rate=None)
+    page = write()
+    assert "the phone error of sampled speech is unmeasured" in page
+    assert "<i>unmeasured</i>" in page
+    assert {row["phone_error_rate"] for row in table("reports/metrics.csv")} == {""}
+
+
+def test_metrics_table_has_a_row_for_the_base_and_each_phase(project):
+    write()
+    rows = table("reports/metrics.csv")
+    assert [row["phase"] for row in rows] == ["base", "lora", "full", "polish"]
+    assert [float(row["phone_error_rate"]) for row in rows] == [0.94, 0.41, 0.31, 0.35]
+    assert rows[0]["own_figure"] == "3.25" and rows[0]["speaker_similarity"] == ""
+
+
+def test_curves_count_tokens_over_the_chain_of_phases(project):
+    write()
+    rows = table("reports/curves.csv")
+    ends = {row["phase"]: (int(row["tokens_in_phase"]), int(row["tokens_seen"])) for row in rows}
+    assert ends == {"lora": (30_000, 30_000), "full": (20_000, 50_000), "polish": (10_000, 60_000)}
+    seen = [int(row["tokens_seen"]) for row in rows]
+    assert seen == sorted(seen)
+
+
+def test_branches_count_the_tokens_of_their_own_chain(project):
+    phases = read_params()["phases"]
+    edit_phases(full=phases["full"], lora=phases["lora"], polish={**phases["polish"], "start_from": "lora"})
+    write()
+    ends = {row["phase"]: int(row["tokens_seen"]) for row in table("reports/curves.csv")}
+    assert ends == {"lora": 30_000, "full": 50_000, "polish": 40_000}
+
+
+def test_one_phase_alone_makes_a_report(project):
+    edit_phases(lora=read_params()["phases"]["lora"])
+    assert "After lora, the judge hears 41.0\u00a0%" in write()
+
+
+def test_same_inputs_give_the_same_bytes(project):
+    write("first")
+    write("second")
+    assert hashes("first") == hashes("second")
+    assert {"index.html", "curves.csv", "metrics.csv", "figures/curves-wide-light.svg",
+            "figures/spectrogram-reference.png", "audio/polish/02.flac"} <= hashes("first").keys()
+
+
+def test_page_names_nothing_outside_itself(project):
+    page = write()
+    assert "http://" not in page and "https://" not in page and "<link rel=\"stylesheet\"" not in page
+    assert all(part.startswith(("data:", "\"")) for part in page.split('src="')[1:])
+
+
+def test_model_that_says_nothing_is_shown_as_silent(project):
+    soundfile.write("data/evaluation/base/samples/00.wav", np.zeros(0), 16_000)
+    page = write()
+    assert "no sound at all" in page
+    assert not Path("reports/audio/base/00.flac").exists()
+
+
+def test_all_missing_inputs_are_named_in_one_error(project):
+    Path("data/vocabulary/metrics.json").unlink()
+    shutil.rmtree("data/evaluation/full")
+    with pytest.raises(UserError) as error:
+        main([])
+    for name in ("data/vocabulary/metrics.json", "data/evaluation/full/metrics.json", "full/samples/samples.jsonl"):
+        assert name in str(error.value)
+    assert not Path("reports").exists()
+
+
+def test_missing_audio_is_an_error_that_names_the_file(project):
+    Path("data/evaluation/full/samples/01.wav").unlink()
+    with pytest.raises(UserError, match="data/evaluation/full/samples/01.wav: cannot read audio"):
+        write()
+
+
+def test_sample_without_a_field_is_an_error_that_names_the_line(project):
+    path = Path("data/evaluation/full/samples/samples.jsonl")
+    path.write_text(path.read_text().replace('"phones_expected"', '"phones_wanted"', 1))
+    with pytest.raises(UserError, match=r"samples.jsonl:1: 1 problem(?s:.)*phones_expected: Field required"):
+        write()
+
+
+def test_other_sentences_than_the_bases_are_refused(project):
+    path = Path("data/evaluation/full/samples/samples.jsonl")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[::-1]))
+    with pytest.raises(UserError, match="data/evaluation/full/samples: not the sentences of"):
+        write()
+
+
+def test_run_writes_the_report_and_gives_it_to_the_schedules_parent_run(project):
+    from mlflow.tracking import MlflowClient
+
+    assert main([]) == 0
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("schedule").experiment_id])
+    by_name = {run.info.run_name: run for run in runs}
+    parent = by_name["lora > full > polish"]
+    assert by_name["report"].data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert parent.data.metrics["phone_error_rate"] == 0.35
+    assert "speaker_similarity" not in parent.data.metrics
+    held = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert held == {"index.html", "curves.csv", "metrics.csv", "figures", "audio"}
