@@ -5,7 +5,6 @@ data/text/*.txt -> OUTPUT/
     recogniser.safetensors  metrics.json
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,13 +14,14 @@ from stages.build_base.assemble import build
 from stages.build_base.config import Config
 from stages.core.artifacts.files import read_json
 from stages.core.errors import UserError
+from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig, SplitsConfig
 from stages.core.params.strict import load_section
 from stages.core.text.config import TextConfig
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m stages.build_base", description=__doc__.splitlines()[0])
+    parser = stage_parser("build_base", __doc__)
     parser.add_argument("--output", type=Path, default=Path(".pipeline/base"), help="folder for the new base")
     options = parser.parse_args(argv)
     torch.set_num_threads(min(torch.get_num_threads(), 4))

@@ -9,7 +9,6 @@ import sentencepiece
 import torch
 import yaml
 from safetensors.torch import save_file
-from stages.core.text.normalise import Normaliser
 from torch import Tensor
 
 from stages.build_base.config import Config
@@ -25,6 +24,7 @@ from stages.core.model.settings import MiniatureSettings, parse_settings
 from stages.core.params.shared import SplitsConfig
 from stages.core.text.config import TextConfig
 from stages.core.text.latin import clean_latin
+from stages.core.text.normalise import Normaliser
 from stages.core.text.tokenizer import Tokenizer
 from stages.core.training.resume import fingerprint
 

@@ -6,7 +6,6 @@ data/checkpoints/<phase>, data/features, data/corpus, data/vocabulary, base -> d
     samples/samples.jsonl    text, what was expected and heard, files
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from stages.core.model.checkpoint import load_phase
 from stages.core.model.sampling import SamplingSettings
 from stages.core.model.settings import BaseSettings, read_settings
 from stages.core.model.unified_voice import UnifiedVoice
+from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section
 from stages.core.tracking.mlflow_runs import stage_run
@@ -37,7 +37,7 @@ Figures = dict[str, dict[str, float] | None]
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m stages.evaluate_speech", description=__doc__.splitlines()[0])
+    parser = stage_parser("evaluate_speech", __doc__)
     parser.add_argument("--phase", required=True, help="a phase, or `base` for step 0")
     name = parser.parse_args(argv).phase
     config, base = load_section(Config, "evaluate_speech"), Path(load_section(BaseConfig, "base").path)

@@ -8,7 +8,6 @@ data/checkpoints/<phase>, data/vocabulary, base -> data/export/
     SHA256SUMS
 """
 
-import argparse
 import hashlib
 import shutil
 import sys
@@ -20,9 +19,16 @@ from torch import Tensor
 
 from stages.core.artifacts.files import output_folder, write_text
 from stages.core.model.checkpoint import (
-    FROZEN, WEIGHTS_FILE, load_conditioner, read_base_tensors, read_tensors, read_trained_tensors, save_tensors,
+    FROZEN,
+    WEIGHTS_FILE,
+    load_conditioner,
+    read_base_tensors,
+    read_tensors,
+    read_trained_tensors,
+    save_tensors,
 )
 from stages.core.model.settings import read_settings
+from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section, read_params
 from stages.core.tracking.mlflow_runs import stage_run
@@ -32,13 +38,14 @@ CHECKPOINTS, VOCABULARY, OUTPUT = Path("data/checkpoints"), Path("data/vocabular
 
 
 def main(argv: list[str] | None = None) -> int:
-    argparse.ArgumentParser(prog="python -m stages.export_model", description=__doc__.splitlines()[0]).parse_args(argv)
+    stage_parser("export_model", __doc__).parse_args(argv)
     config, base = load_section(Config, "export_model"), Path(load_section(BaseConfig, "base").path)
     with stage_run("export_model", config.model_dump()) as run:
         with output_folder(OUTPUT) as folder:
             write_export(base, CHECKPOINTS / config.phase, folder)
             check_export(folder)
-        run.log_metrics({"export_bytes": sum(path.stat().st_size for path in OUTPUT.rglob("*") if path.is_file())}, step=0)
+        sizes = [path.stat().st_size for path in OUTPUT.rglob("*") if path.is_file()]
+        run.log_metrics({"export_bytes": sum(sizes)}, step=0)
         run.log_artifact(OUTPUT / "config.yaml")
     print(f"{OUTPUT}: {config.phase} in the layout of {base}")
     return 0

@@ -7,7 +7,6 @@ data/corpus, data/vocabulary/bpe.model, base -> data/features/
     summary.json
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from stages.core.errors import UserError
 from stages.core.model.adapter import load_adapter
 from stages.core.model.checkpoint import load_conditioner
 from stages.core.model.settings import read_settings
+from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section
 from stages.core.text.tokenizer import Tokenizer
@@ -32,7 +32,7 @@ CORPUS, VOCABULARY, OUTPUT = Path("data/corpus"), Path("data/vocabulary"), Path(
 
 
 def main(argv: list[str] | None = None) -> int:
-    argparse.ArgumentParser(prog="python -m stages.extract_features", description=__doc__.splitlines()[0]).parse_args(argv)
+    stage_parser("extract_features", __doc__).parse_args(argv)
     config, base = load_section(Config, "extract_features"), Path(load_section(BaseConfig, "base").path)
     with stage_run("extract_features", config.model_dump()) as run, output_folder(OUTPUT) as folder:
         summary = extract_corpus(base, config, folder)

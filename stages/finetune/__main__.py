@@ -9,7 +9,6 @@ data/checkpoints/<start_from>, data/features, base -> data/checkpoints/<phase>/
 A killed run continues from its last saved state in .resume/finetune@<phase>/.
 """
 
-import argparse
 import csv
 import io
 import sys
@@ -22,6 +21,7 @@ from stages.core.artifacts.files import output_folder, read_json, write_json, wr
 from stages.core.errors import ParamsError
 from stages.core.model.checkpoint import WEIGHTS_FILE, load_phase, save_tensors
 from stages.core.model.settings import read_settings
+from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section, parse_section, read_params
 from stages.core.tracking.mlflow_runs import last_step, stage_run
@@ -37,7 +37,7 @@ CHECKPOINTS, FEATURES, RESUME = Path("data/checkpoints"), Path("data/features"),
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m stages.finetune", description=__doc__.splitlines()[0])
+    parser = stage_parser("finetune", __doc__)
     parser.add_argument("--phase", required=True, help="name of a phase in params.yaml")
     name = parser.parse_args(argv).phase
     phase, config = load_phase_params(name), load_section(Config, "finetune")

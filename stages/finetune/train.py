@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.training.batching import collate, length_bucketed
 from stages.core.training.features import FeatureSet, Utterance
-from stages.core.training.lora import add_lora, freeze_base_rows, merge
 from stages.core.training.loop import Loop, LoopSettings, LoopState
+from stages.core.training.lora import add_lora, freeze_base_rows, merge
 from stages.core.training.objective import compute_losses, weighted_loss
 from stages.core.training.optimiser import build_optimiser
 from stages.core.training.resume import ResumeStore

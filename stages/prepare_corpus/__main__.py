@@ -1,13 +1,13 @@
 """Texts to a corpus of speech.
 
 sources' texts -> data/corpus/
-    manifest.jsonl     audio, text, text_normalised, language, role, speaker, duration_seconds, split; one utterance a line
+    manifest.jsonl     an utterance a line: id, audio, text, text_normalised, language, role, speaker, split,
+                       duration_seconds
     audio/*.flac       mono, 16 bit
     quarantine.jsonl   what was left out, each with its reason
     summary.json       counts, hours, settings
 """
 
-import argparse
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 from stages.core.artifacts.files import output_folder, write_json, write_jsonl
 from stages.core.artifacts.progress import Progress
 from stages.core.errors import UserError
+from stages.core.params.command import stage_parser
 from stages.core.params.shared import SplitsConfig
 from stages.core.params.strict import load_section
 from stages.core.text.config import TextConfig, settings_hash
@@ -30,7 +31,7 @@ OUTPUT = Path("data/corpus")
 
 
 def main(argv: list[str] | None = None) -> int:
-    argparse.ArgumentParser(prog="python -m stages.prepare_corpus", description=__doc__.splitlines()[0]).parse_args(argv)
+    stage_parser("prepare_corpus", __doc__).parse_args(argv)
     config, splits = load_section(Config, "prepare_corpus"), load_section(SplitsConfig, "splits")
     text = load_section(TextConfig, "text")
     with stage_run("prepare_corpus", config.model_dump()) as run, output_folder(OUTPUT) as folder:
@@ -47,7 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def plan(config: Config, splits: SplitsConfig, text: TextConfig, folder: Path) -> tuple[list[Job], list[dict[str, str]]]:
+def plan(
+    config: Config, splits: SplitsConfig, text: TextConfig, folder: Path
+) -> tuple[list[Job], list[dict[str, str]]]:
     """Jobs of all sources.
 
     Raises:
@@ -61,8 +64,8 @@ def plan(config: Config, splits: SplitsConfig, text: TextConfig, folder: Path) -
         quarantine += rejected
     found = {job.row["split"] for job in jobs if job.row["role"] == "target"}
     if missing := {"train", "test"} - found:
-        raise UserError(f"prepare_corpus.sources: no {' and no '.join(sorted(missing))} utterance of a target language; "
-                        "give more text, or change splits.seed")
+        raise UserError(f"prepare_corpus.sources: no {' and no '.join(sorted(missing))} utterance of a target "
+                        "language; give more text, or change splits.seed")
     return jobs, quarantine
 
 

@@ -9,7 +9,6 @@ data/corpus/manifest.jsonl, base -> data/vocabulary/
     model.safetensors   the trained part of the base with rows for the new pieces: step 0 of every schedule
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from stages.core.artifacts.files import output_folder, read_jsonl, write_json, w
 from stages.core.errors import UserError
 from stages.core.model.checkpoint import WEIGHTS_FILE, read_trained_tensors, save_tensors
 from stages.core.model.settings import BaseSettings, read_settings
+from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section
 from stages.core.text.tokenizer import Tokenizer
@@ -30,7 +30,7 @@ CORPUS, OUTPUT, STEP_ZERO = Path("data/corpus"), Path("data/vocabulary"), Path("
 
 
 def main(argv: list[str] | None = None) -> int:
-    argparse.ArgumentParser(prog="python -m stages.train_vocabulary", description=__doc__.splitlines()[0]).parse_args(argv)
+    stage_parser("train_vocabulary", __doc__).parse_args(argv)
     config, base = load_section(Config, "train_vocabulary"), Path(load_section(BaseConfig, "base").path)
     settings = read_settings(base)
     rows = [row for row in read_jsonl(CORPUS / "manifest.jsonl") if row["role"] == "target"]
@@ -55,11 +55,13 @@ def make_vocabulary(
     """
     base_model = base / settings.dataset.bpe_model
     count = len(Tokenizer(base_model))
-    texts = {split: [row for row in rows if (row["split"] == "train") == (split == "train")] for split in ("train", "held_out")}
+    texts: dict[str, list[dict[str, Any]]] = {"train": [], "held_out": []}
+    for row in rows:
+        texts["train" if row["split"] == "train" else "held_out"].append(row)
     pieces = learn_pieces(sorted({row["text_normalised"] for row in texts["train"]}), config.pieces)
     (folder / "bpe.model").write_bytes(append_pieces(base_model.read_bytes(), pieces))
     tokenizer = Tokenizer(folder / "bpe.model")
-    metrics = {"base_pieces": count, "new_pieces": len(tokenizer) - count}
+    metrics: dict[str, float] = {"base_pieces": count, "new_pieces": len(tokenizer) - count}
     if metrics["new_pieces"] != config.pieces:
         print(f"train_vocabulary.pieces: {config.pieces} asked, {metrics['new_pieces']} made: the script's letters are "
               "always pieces, and the corpus gives no more merges than it holds")

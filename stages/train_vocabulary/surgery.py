@@ -86,5 +86,6 @@ def extend_tables(
 
 def _source_rows(piece: str, base: sentencepiece.SentencePieceProcessor) -> list[int]:
     latin = "".join(romanise(letter) for letter in piece.removeprefix(WORD_MARK))
-    ids = [base.piece_to_id(letter) for letter in latin] + ([base.piece_to_id(WORD_MARK)] if piece[0] == WORD_MARK else [])
+    marks = WORD_MARK if piece.startswith(WORD_MARK) else ""
+    ids = [base.piece_to_id(letter) for letter in latin + marks]
     return [index for index in ids if index != base.unk_id()]

@@ -8,7 +8,7 @@ import _ctypes
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import espeakng_loader
 import numpy as np
@@ -48,7 +48,7 @@ class _Engine:
         self.callback = _SYNTH_CALLBACK(self._collect)
         self.library.espeak_SetSynthCallback(self.callback)
 
-    def _collect(self, samples, count: int, _events) -> int:
+    def _collect(self, samples: Any, count: int, _events: Any) -> int:
         if samples and count > 0:
             self.blocks.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())
         return 0

@@ -15,7 +15,8 @@ from stages.core.model.unified_voice import UnifiedVoice
 WEIGHTS_FILE = "model.safetensors"
 FROZEN = ("conditioning_encoder.", "perceiver_encoder.", "emo_conditioning_encoder.", "emo_perceiver_encoder.",
           "emovec_layer.", "emo_layer.")
-DERIVED = ("inference_model.", "gpt.wte.", "conditioning_encoder.embed.pos_enc.", "emo_conditioning_encoder.embed.pos_enc.")
+DERIVED = ("inference_model.", "gpt.wte.",
+           "conditioning_encoder.embed.pos_enc.", "emo_conditioning_encoder.embed.pos_enc.")
 
 
 def read_base_tensors(base: Path, settings: BaseSettings) -> dict[str, Tensor]:

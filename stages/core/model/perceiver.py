@@ -29,7 +29,8 @@ class PerceiverResampler(nn.Module):
         context = self.proj_context(context)
         latents = self.latents.expand(len(context), -1, -1)
         mask = functional.pad(mask, (latents.shape[1], 0), value=True)
-        for attend, feed_forward in self.layers:
+        for layer in self.layers:
+            attend, feed_forward = layer.children()
             latents = attend(latents, context, mask) + latents
             latents = feed_forward(latents) + latents
         return self.norm(latents)

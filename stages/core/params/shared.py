@@ -19,7 +19,7 @@ class TrackingConfig(StrictModel):
 
 
 class SplitsConfig(StrictModel):
-    """How texts are held out. One rule for the base's pretraining and for the corpus, so that neither sees the other's."""
+    """How texts are held out: one rule for the base's pretraining and for the corpus."""
 
     seed: int = Field(ge=0, description="a change moves texts between splits; keep it for the life of a project")
     validation_share: float = Field(ge=0, lt=0.5, description="share of the texts, 0..0.5")

@@ -114,7 +114,9 @@ class Loop:
         loss, figures = self.loss_of(rows)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip_norm, error_if_nonfinite=True)
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.parameters.values(), self.settings.clip_norm, error_if_nonfinite=True
+        )
         self.optimiser.step()
         self.state.step += 1
         self.state.batch += 1

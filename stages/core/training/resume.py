@@ -64,6 +64,7 @@ class ResumeStore:
 
     def save(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Replace the saved state atomically."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         scratch = self.path.with_suffix(".partial")
         contiguous = {name: value.contiguous() for name, value in tensors.items()}
         save_file(contiguous, scratch, metadata={"state": json.dumps(state)})
@@ -77,7 +78,8 @@ class ResumeStore:
         if not self.path.is_file():
             return None
         with safe_open(self.path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads(file.metadata()["state"])
 
     def prune_siblings(self) -> None:
         """Forget the states of other settings and inputs, the newest of them excepted.

@@ -7,8 +7,9 @@ import yaml
 
 from stages.core.errors import UserError
 from stages.prepare_corpus.__main__ import main
+from tests.tiny_project import WORDS
 
-TEXT = "\n".join(f"{word} ሰው በመብትም እኩልነት ያለው ነው።" for word in "ማንም ሁሉም አንድ ብዙ ልጅ እናት አባት ወንድም እህት ጓደኛ መምህር ተማሪ ሀኪም ገበሬ".split())
+TEXT = "\n".join(f"{word} ሰው በመብትም እኩልነት ያለው ነው።" for word in WORDS)
 
 
 @pytest.fixture

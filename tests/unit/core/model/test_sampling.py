@@ -42,7 +42,8 @@ def test_a_stop_token_ends_a_row_and_is_told_apart_from_a_cut():
     voice, row = model(), make_rows(1)[0]
     conditioning = row.conditioning[None]
     voice.mel_head.bias.data[SETTINGS.stop_mel_token] = 1e4
-    assert [(codes.tolist(), done) for codes, done in sample_codes(voice, conditioning, [row.text], GREEDY)] == [([], True)]
+    [(codes, done)] = sample_codes(voice, conditioning, [row.text], GREEDY)
+    assert (codes.tolist(), done) == ([], True)
     voice.mel_head.bias.data[SETTINGS.stop_mel_token] = -1e4
     [(codes, done)] = sample_codes(voice, conditioning, [row.text], GREEDY)
     assert (len(codes), done) == (GREEDY.codes_max, False)

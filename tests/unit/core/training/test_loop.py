@@ -1,13 +1,13 @@
 import pytest
 import torch
 
+from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.training.batching import collate, length_bucketed
 from stages.core.training.loop import Loop, LoopSettings
 from stages.core.training.objective import compute_losses, weighted_loss
 from stages.core.training.optimiser import build_optimiser
 from stages.core.training.resume import ResumeStore
 from stages.core.training.schedule import learning_rate_at
-from stages.core.model.unified_voice import UnifiedVoice
 from tests.tiny import SETTINGS, make_rows
 
 ROWS = make_rows(20)

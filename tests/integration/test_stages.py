@@ -1,0 +1,94 @@
+"""All stages one after the other, on a tiny base: what each writes is what the next reads."""
+
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+from safetensors.torch import load_file
+
+from stages.__main__ import main
+from stages.core.artifacts.files import read_jsonl
+from tests.tiny_project import make_project
+
+CHAIN = [
+    ("prepare_corpus",), ("train_vocabulary",), ("extract_features",), ("finetune", "--phase", "lora"),
+    ("finetune", "--phase", "full"), ("finetune", "--phase", "polish"), ("evaluate_speech", "--phase", "base"),
+    ("evaluate_speech", "--phase", "polish"), ("export_model",),
+]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    make_project(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for command in CHAIN:
+            assert main(list(command)) == 0, command
+        yield folder
+
+
+def weights(phase):
+    return load_file(Path("data/checkpoints") / phase / "model.safetensors")
+
+
+def test_each_phase_changes_what_its_approach_allows(project):
+    base, lora, full, polish = (weights(name) for name in ("base", "lora", "full", "polish"))
+    changed = [{name for name in one if not one[name].equal(other[name])}
+               for one, other in ((base, lora), (lora, full), (full, polish))]
+    assert "mel_head.weight" not in changed[0] | changed[2]
+    assert "text_embedding.weight" in changed[0] & changed[2]
+    assert changed[1] >= set(full) - {"text_pos_embedding.emb.weight", "mel_pos_embedding.emb.weight"}
+    old_pieces = 60
+    assert base["text_embedding.weight"][:old_pieces].equal(lora["text_embedding.weight"][:old_pieces])
+
+
+def test_lora_phases_leave_their_adapter_and_full_ones_none(project):
+    assert Path("data/checkpoints/lora/adapter/adapter_model.safetensors").is_file()
+    assert Path("data/checkpoints/polish/adapter/adapter_config.json").is_file()
+    assert not Path("data/checkpoints/full/adapter").exists()
+
+
+def test_evaluation_writes_every_figure_and_the_same_sentences(project):
+    base, polish = (json.loads(Path(f"data/evaluation/{name}/metrics.json").read_text()) for name in ("base", "polish"))
+    assert set(base) == set(polish) >= {
+        "code_cross_entropy", "code_top1", "swapped_text_cross_entropy", "phone_error_rate", "stop_rate",
+        "speaker_similarity", "base_language_cross_entropy",
+    }
+    samples = [read_jsonl(Path(f"data/evaluation/{name}/samples/samples.jsonl")) for name in ("base", "polish")]
+    assert [row["id"] for row in samples[0]] == [row["id"] for row in samples[1]]
+    # random weights speak nonsense: they must not score well
+    assert base["phone_error_rate"]["mean"] > 0.5
+    for row in samples[1]:
+        assert soundfile.info(Path("data/evaluation/polish/samples") / row["file"]).samplerate == 16000
+        assert row["id"].startswith(row["speaker"]) and row["prompt"] != row["reference"]
+
+
+def test_the_export_is_a_base_with_the_last_phase_inside(project):
+    exported, polish = load_file("data/export/gpt.safetensors"), weights("polish")
+    base = load_file("data/base/gpt.safetensors")
+    assert set(exported) == set(base)
+    assert all(exported[name].equal(polish[name] if name in polish else base[name].float()) for name in exported)
+    sums = Path("data/export/SHA256SUMS").read_text().split("\n")
+    assert {line.split("  ")[1] for line in sums if line} == {
+        path.name for path in Path("data/export").iterdir() if path.name != "SHA256SUMS"
+    }
+
+
+def test_a_finished_phase_gives_the_same_bytes_again(project):
+    before = Path("data/checkpoints/lora/model.safetensors").read_bytes()
+    assert main(["finetune", "--phase", "lora"]) == 0
+    assert Path("data/checkpoints/lora/model.safetensors").read_bytes() == before
+
+
+def test_a_missing_base_file_is_one_line_and_leaves_the_output_as_it_was(project, capsys):
+    before = Path("data/vocabulary/bpe.model").read_bytes()
+    held = Path("data/base/bpe.model").rename("held")
+    try:
+        assert main(["train_vocabulary"]) == 2
+    finally:
+        held.rename("data/base/bpe.model")
+    error = capsys.readouterr().err
+    assert "data/base/bpe.model: missing" in error and "Traceback" not in error
+    assert Path("data/vocabulary/bpe.model").read_bytes() == before
