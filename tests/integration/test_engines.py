@@ -9,7 +9,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 from engine_project import WHOLE_SCHEDULE
 from zc.lockfile import LockFile
 
@@ -255,7 +254,9 @@ def test_run_cache_drops_these_keys_so_the_schema_must_forbid_them(project, name
     assert project.dvc() == []
 
 
-def test_default_profile_is_read():
-    profile = yaml.safe_load((Path(__file__).resolve().parents[2] / "profiles/default/config.yaml").read_text())
-    assert profile["rerun-triggers"] == ["mtime"]
-    assert profile["rerun-incomplete"] is True
+def test_edited_rule_makes_nothing_stale_because_only_dvc_decides(project):
+    """Without the default profile Snakemake would rerun a stage for a changed word in its rule."""
+    snakefile = project.folder / "Snakefile"
+    snakefile.write_text(snakefile.read_text().replace("2>&1 | tee", "2>&1 | tee -a"))
+    assert project.plan() == []
+    assert project.snakemake() == []
