@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stages.core.errors import UserError
 from stages.report.config import Config
 from stages.report.figures import THEMES, WIDTHS_INCHES
 from stages.report.gather import Findings, Result
@@ -60,11 +61,17 @@ def render_page(findings: Findings, config: Config, folder: Path) -> str:
 
     Args:
         folder: the report's folder; figures/curves-*.svg must be there.
+
+    Raises:
+        UserError: the sentence to draw is not among the evaluated ones, or an audio file cannot be read.
     """
+    drawn, available = config.spectrogram_sentence, len(findings.base.samples)
+    if drawn >= available:
+        raise UserError(f"report.spectrogram_sentence: must be below {available}, the sentences kept by "
+                        f"evaluate_speech (got {drawn})")
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["hours"] = write_hours
-    drawn = config.spectrogram_sentence % len(findings.base.samples)
     return environment.get_template("template.html.j2").render(
         findings=findings, config=config, verdict=reach_verdict(findings, config), count=count,
         language=findings.corpus.target_languages[0], groups=group_rows(findings),

@@ -155,6 +155,13 @@ def test_sample_without_a_field_is_an_error_that_names_the_line(project):
         write()
 
 
+def test_sentence_to_draw_must_be_one_of_those_evaluated(project):
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("spectrogram_sentence: 1", "spectrogram_sentence: 3"))
+    with pytest.raises(UserError, match="report.spectrogram_sentence: must be below 3"):
+        write()
+
+
 def test_other_sentences_than_the_bases_are_refused(project):
     path = Path("data/evaluation/full/samples/samples.jsonl")
     path.write_text("".join(path.read_text().splitlines(keepends=True)[::-1]))
