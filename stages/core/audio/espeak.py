@@ -15,7 +15,7 @@ import numpy as np
 
 from stages.core.errors import UserError
 
-_RETRIEVAL, _UTF8, _IPA_PHONEMES = 1, 1, 0x02
+_SYNCHRONOUS, _UTF8, _IPA_PHONEMES = 2, 1, 0x02
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 _LENGTH_MARKS = "ˈˌː"
@@ -41,7 +41,7 @@ class _Engine:
         self.library = library
         self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         data_path = espeakng_loader.get_data_path().encode()
-        self.sample_rate_hz: int = self.library.espeak_Initialize(_RETRIEVAL, 200, data_path, 0)
+        self.sample_rate_hz: int = self.library.espeak_Initialize(_SYNCHRONOUS, 200, data_path, 0)
         if self.sample_rate_hz <= 0:
             raise UserError("espeak-ng: cannot start from the package espeakng-loader; reinstall it")
         self.blocks: list[np.ndarray] = []
