@@ -10,11 +10,11 @@ data/checkpoints, data/corpus, data/evaluation, data/vocabulary -> reports/
 The same inputs give the same bytes.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from stages.core.artifacts.files import output_folder, write_text
+from stages.core.params.command import stage_parser
 from stages.core.params.strict import load_section, read_params
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
 from stages.report.config import Config
@@ -27,7 +27,7 @@ OUTPUT = Path("reports")
 
 
 def main(argv: list[str] | None = None) -> int:
-    argparse.ArgumentParser(prog="python -m stages.report", description=__doc__.splitlines()[0]).parse_args(argv)
+    stage_parser("report", __doc__).parse_args(argv)
     config, phases = load_section(Config, "report"), read_params()["phases"]
     findings = gather_findings(phases)
     with stage_run("report", config.model_dump()):
