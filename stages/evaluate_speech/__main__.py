@@ -29,7 +29,7 @@ from stages.evaluate_speech.config import Config
 from stages.evaluate_speech.cross_entropy import Prediction, predict_codes, ratio_of, rows_of, swap_texts
 from stages.evaluate_speech.figures import mean_figure, ratio_figure
 from stages.evaluate_speech.judge import Judge, similarity
-from stages.evaluate_speech.listen import Sample, choose_rows, listen, sample_rows
+from stages.evaluate_speech.listen import Sample, choose_rows, listen, sample_rows, spread
 
 CORPUS, FEATURES, CHECKPOINTS = Path("data/corpus"), Path("data/features"), Path("data/checkpoints")
 OUTPUT = Path("data/evaluation")
@@ -54,7 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         samples = speak_and_listen(model, test, base, settings, config, judge)
         metrics |= measure_samples(samples, judge, config.seed)
         with output_folder(OUTPUT / name / "samples") as folder:
-            write_samples(folder, samples[: config.shown_utterances], load_adapter(base, settings).sample_rate_hz)
+            shown = spread(samples, config.shown_utterances)
+            write_samples(folder, shown, load_adapter(base, settings).sample_rate_hz)
         write_json(OUTPUT / name / "metrics.json", metrics)
         run.log_metrics({key: value["mean"] for key, value in metrics.items() if value}, step=0)
         run.log_artifact(OUTPUT / name / "samples", "samples")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from stages.core.training.features import FeatureSet
 from stages.evaluate_speech.judge import Heard, Judge
 
 BATCH = 32
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,17 @@ class Sample:
     heard_coded: Heard
 
 
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many items, evenly over the sequence."""
+    if len(items) <= most:
+        return list(items)
+    return [items[int((place + 0.5) * len(items) / most)] for place in range(most)]
+
+
 def choose_rows(features: FeatureSet, most: int) -> list[int]:
-    """Indices spread evenly over texts and speakers."""
-    order = sorted(range(len(features)), key=lambda index: (features.utterances[index].id[::-1], index))
-    step = max(1.0, len(order) / most)
-    return sorted(order[int(place * step)] for place in range(min(most, len(order))))
+    """Indices spread evenly over texts and speakers; they stand text by text, so that any stretch mixes speakers."""
+    order = sorted(range(len(features)), key=lambda index: features.utterances[index].id.rsplit("-", 1)[::-1])
+    return spread(order, most)
 
 
 def sample_rows(model: UnifiedVoice, rows: Sequence[Row], settings: SamplingSettings,
