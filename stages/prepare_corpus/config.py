@@ -13,7 +13,7 @@ class SourceConfig(StrictModel):
 
     language: str = Field(pattern=r"^[a-z]{2,3}$", description="ISO 639 code; speakers are named language-variant")
     role: Literal["target", "base"] = Field(description="the language to learn, or one that the base speaks already")
-    text: str = Field(min_length=1, description="UTF-8 text, one paragraph a line")
+    text: str = Field(pattern=r"^data/text/[^/]+$", description="UTF-8 text in data/text/, one paragraph a line")
     voice: str = Field(min_length=1, description="espeak-ng language code")
     words_per_utterance_max: int = Field(ge=1, le=60, description="longer sentences are cut, words")
     splits: list[Literal["train", "validation", "test"]] = Field(min_length=1, description="splits that are spoken")

@@ -10,17 +10,19 @@ from stages.prepare_corpus.__main__ import main
 from tests.tiny_project import WORDS
 
 TEXT = "\n".join(f"{word} ሰው በመብትም እኩልነት ያለው ነው።" for word in WORDS)
+TEXTS = Path("data/text/mine.txt")
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     params = yaml.safe_load(Path("params.yaml").read_text())
-    source = params["prepare_corpus"]["sources"][0] | {"text": "texts.txt"}
+    source = params["prepare_corpus"]["sources"][0] | {"text": "data/text/mine.txt"}
     source["speakers"] = source["speakers"][:2]
     params["prepare_corpus"]["sources"] = [source]
     params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.2}
     monkeypatch.chdir(tmp_path)
-    Path("texts.txt").write_text(TEXT + "\n" + TEXT.splitlines()[0])
+    TEXTS.parent.mkdir(parents=True)
+    TEXTS.write_text(TEXT + "\n" + TEXT.splitlines()[0])
     Path("params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
     return params
 
@@ -46,26 +48,26 @@ def test_every_text_is_spoken_once_by_every_speaker_and_stands_in_one_split(proj
 def test_growth_moves_no_text_between_splits(project):
     main([])
     before = {row["text_normalised"]: row["split"] for row in manifest()}
-    Path("texts.txt").write_text("አዲስ ሰው መጣ።\n" + TEXT)
+    TEXTS.write_text("አዲስ ሰው መጣ።\n" + TEXT)
     main([])
     after = {row["text_normalised"]: row["split"] for row in manifest()}
     assert before.items() <= after.items() and len(after) == len(before) + 1
 
 
 def test_what_cannot_be_used_is_quarantined_with_its_reason(project):
-    Path("texts.txt").write_text(TEXT + "\nпривет мир\n")
+    TEXTS.write_text(TEXT + "\nпривет мир\n")
     main([])
     [row] = [json.loads(line) for line in Path("data/corpus/quarantine.jsonl").read_text().splitlines()]
     assert "привет" in row["text"] and row["reason"]
 
 
 @pytest.mark.parametrize("break_it, named", [
-    (lambda: Path("texts.txt").unlink(), "texts.txt"),
-    (lambda: Path("texts.txt").write_bytes(b"\xff\xfe\xff"), "UTF-8"),
-    (lambda: Path("texts.txt").write_text(""), "no test and no train"),
+    (lambda: TEXTS.unlink(), "mine.txt"),
+    (lambda: TEXTS.write_bytes(b"\xff\xfe\xff"), "UTF-8"),
+    (lambda: TEXTS.write_text(""), "no test and no train"),
 ])
 def test_bad_input_is_one_error_and_leaves_nothing_behind(project, break_it, named):
     break_it()
     with pytest.raises(UserError, match=named):
         main([])
-    assert not list(Path("data").glob("*")) and not list(Path("data").glob(".*"))
+    assert {path.name for path in Path("data").iterdir()} == {"text"}
