@@ -43,7 +43,8 @@ def make_base(folder: Path, seed: int = 0) -> Path:
         },
         "miniature": {
             "sample_rate_hz": 16000, "fft_samples": 512, "window_samples": 400, "hop_samples": 160, "mel_channels": 80,
-            "frames_per_feature": 2, "frames_per_code": 4, "codebook": "codebook.safetensors",
+            "frames_per_feature": 2, "frames_per_code": 4, "code_time_terms": 3,
+            "code_mel_terms": 24, "codebook": "codebook.safetensors",
             "feature_statistics": "feature_statistics.safetensors", "recogniser": "recogniser.safetensors",
         },
     }

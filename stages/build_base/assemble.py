@@ -36,7 +36,10 @@ FILES = {"codebook": "codebook.safetensors", "feature_statistics": "feature_stat
 
 def build(config: Config, splits: SplitsConfig, text: TextConfig, output: Path) -> dict[str, float]:
     """Make a base in `output`; returns its metrics."""
-    analysis = MiniatureSettings(**ANALYSIS, **FILES, frames_per_code=config.codebook.frames_per_code)
+    analysis = MiniatureSettings(
+        **ANALYSIS, **FILES, frames_per_code=config.codebook.frames_per_code,
+        code_time_terms=config.codebook.time_terms, code_mel_terms=config.codebook.mel_terms,
+    )
     mel = MelAnalysis(analysis.mel)
     old = [row for name, language in config.languages.items()
            for row in speak_language(name, language, config.readings_per_span, clean_latin, config, splits, mel)]
@@ -44,7 +47,7 @@ def build(config: Config, splits: SplitsConfig, text: TextConfig, output: Path) 
                          config, splits, mel)
     print(f"speech: {_hours(old, mel):.2f} h of {len(config.languages)} languages, {_hours(new, mel):.2f} h new")
     with output_folder(output) as folder:
-        codebook = _make_codebook([row for row in old + new if row.split == "train"], config)
+        codebook = _make_codebook([row for row in old + new if row.split == "train"], config, analysis)
         save_file({"centroids": codebook.centroids}, folder / analysis.codebook)
         statistics = _feature_statistics(old, analysis.frames_per_feature)
         save_file(statistics, folder / analysis.feature_statistics)
@@ -63,12 +66,15 @@ def _hours(rows: Sequence[Utterance], mel: MelAnalysis) -> float:
     return sum(len(row.log_mel) for row in rows) / mel.settings.frame_rate_hz / 3600
 
 
-def _make_codebook(rows: Sequence[Utterance], config: Config) -> Codebook:
-    frames = config.codebook.frames_per_code
+def _make_codebook(rows: Sequence[Utterance], config: Config, analysis: MiniatureSettings) -> Codebook:
+    frames, projection = config.codebook.frames_per_code, analysis.code_projection
     points = torch.cat([stack_frames(row.log_mel - voice_average(row.log_mel), frames) for row in rows])
     drawn = torch.randperm(len(points), generator=torch.Generator().manual_seed(config.seed))
     points = points[drawn[: config.codebook.frames_max]]
-    return Codebook(train_codebook(points, config.codebook.centroids, config.codebook.iterations, config.seed), frames)
+    centroids = train_codebook(
+        points, projection, config.codebook.centroids, config.codebook.iterations, config.seed
+    )
+    return Codebook(centroids, frames, projection)
 
 
 def _feature_statistics(rows: Sequence[Utterance], frames: int) -> dict[str, Tensor]:

@@ -17,6 +17,8 @@ class CodebookConfig(StrictModel):
     """k-means of the speech codes."""
 
     frames_per_code: int = Field(ge=1, le=8, description="mel frames (10 ms) a code")
+    time_terms: int = Field(ge=1, description="cosine terms over time by which frames are compared")
+    mel_terms: int = Field(ge=1, description="cosine terms over mel channels by which frames are compared")
     centroids: int = Field(ge=2, description="codes")
     frames_max: int = Field(ge=100, description="stacked frames drawn for k-means")
     iterations: int = Field(ge=1, description="Lloyd iterations")
@@ -76,6 +78,7 @@ class Config(StrictModel):
     new_language: LanguageConfig = Field(description="heard by codebook and recogniser only, never by the GPT")
     speakers: list[SpeakerConfig] = Field(min_length=2)
     readings_per_span: int = Field(ge=1, description="speakers who read each span of the pretraining texts")
+    shuffled_readings: int = Field(ge=0, description="readings of each pretraining language's words in random order")
     readings_per_new_span: int = Field(ge=1, description="speakers who read each span of the new language")
     words_per_utterance_max: int = Field(ge=1)
     pieces: int = Field(ge=64, description="SentencePiece pieces")

@@ -12,7 +12,7 @@ from stages.core.audio.espeak import phones, synthesise
 from stages.core.audio.files import resample
 from stages.core.audio.mel import MelAnalysis
 from stages.core.params.shared import SplitsConfig
-from stages.core.text.spans import read_spans
+from stages.core.text.spans import read_spans, shuffle_words
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,24 @@ def speak_language(
     name: str, language: LanguageConfig, readings: int, normalise: Callable[[str], str], config: Config,
     splits: SplitsConfig, mel: MelAnalysis,
 ) -> list[Utterance]:
-    """Every usable span of a language, read by `readings` speakers each (drawn by the seed)."""
+    """Every usable span of a language, read by `readings` speakers each, and its training words in random order.
+
+    Speakers are drawn by the seed.
+    """
     rng = random.Random(f"{config.seed} {name}")
-    utterances = []
-    for span in read_spans(Path(language.text), normalise, config.words_per_utterance_max, splits):
-        if span.rejected:
-            continue
-        sounds = phones(span.text_normalised, language.voice)
-        for speaker in rng.sample(range(len(config.speakers)), readings):
-            samples, rate = synthesise(span.text_normalised, language.voice, config.speakers[speaker])
-            log_mel = mel.analyse(resample(samples, rate, mel.settings.sample_rate_hz))
-            utterances.append(Utterance(name, speaker, span.text_normalised, span.split, log_mel, sounds))
-    return utterances
+    spans = read_spans(Path(language.text), normalise, config.words_per_utterance_max, splits)
+    spans = [span for span in spans if not span.rejected]
+    texts = [(span.text_normalised, span.split) for span in spans for _ in range(readings)]
+    for number in range(config.shuffled_readings):
+        shuffled = shuffle_words(spans, config.words_per_utterance_max, f"{config.seed} {name} {number}")
+        texts += [(text, "train") for text in shuffled]
+    return [_speak(name, language.voice, text, split, rng.randrange(len(config.speakers)), config, mel)
+            for text, split in texts]
+
+
+def _speak(
+    name: str, voice: str, text: str, split: str, speaker: int, config: Config, mel: MelAnalysis
+) -> Utterance:
+    samples, rate = synthesise(text, voice, config.speakers[speaker])
+    log_mel = mel.analyse(resample(samples, rate, mel.settings.sample_rate_hz))
+    return Utterance(name, speaker, text, split, log_mel, phones(text, voice))

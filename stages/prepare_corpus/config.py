@@ -16,6 +16,9 @@ class SourceConfig(StrictModel):
     text: str = Field(pattern=r"^data/text/[^/]+$", description="UTF-8 text in data/text/, one paragraph a line")
     voice: str = Field(min_length=1, description="espeak-ng language code")
     words_per_utterance_max: int = Field(ge=1, le=60, description="longer sentences are cut, words")
+    shuffled_readings: int = Field(
+        ge=0, le=20, description="more readings by every speaker: the training words in random order"
+    )
     splits: list[Literal["train", "validation", "test"]] = Field(min_length=1, description="splits that are spoken")
     speakers: list[SpeakerConfig] = Field(min_length=1)
 

@@ -13,7 +13,7 @@ from stages.core.audio.espeak import synthesise
 from stages.core.audio.files import resample, write_audio
 from stages.core.params.shared import SpeakerConfig, SplitsConfig
 from stages.core.text.latin import clean_latin
-from stages.core.text.spans import Span, read_spans
+from stages.core.text.spans import Span, read_spans, shuffle_words
 from stages.prepare_corpus.config import Config, SourceConfig
 
 
@@ -36,9 +36,16 @@ def plan_source(
     spans = read_spans(Path(source.text), reader, source.words_per_utterance_max, splits)
     rejected = [{"source": source.text, "text": span.text, "reason": span.rejected} for span in spans if span.rejected]
     wanted = unique([span for span in spans if not span.rejected and span.split in source.splits])
-    jobs = [_job(source, index, span, speaker, config, folder)
-            for speaker in source.speakers for index, span in enumerate(wanted)]
+    jobs = [_job(source, index, span, speaker, config, folder) for speaker in source.speakers
+            for index, span in enumerate([*wanted, *shuffled_spans(wanted, source, speaker, splits.seed)])]
     return jobs, rejected
+
+
+def shuffled_spans(spans: list[Span], source: SourceConfig, speaker: SpeakerConfig, seed: int) -> list[Span]:
+    """The training words in random order, differently for each speaker and reading."""
+    texts = [text for reading in range(source.shuffled_readings)
+             for text in shuffle_words(spans, source.words_per_utterance_max, f"{seed} {speaker.variant} {reading}")]
+    return [Span(text, text, "train") for text in texts]
 
 
 def unique(spans: list[Span]) -> list[Span]:

@@ -51,7 +51,7 @@ class MiniatureAdapter:
         self.settings = settings
         self.sample_rate_hz = settings.sample_rate_hz
         self.mel = MelAnalysis(settings.mel)
-        self.codebook = Codebook(codebook, settings.frames_per_code)
+        self.codebook = Codebook(codebook, settings.frames_per_code, settings.code_projection)
         self.code_rate_hz = settings.mel.frame_rate_hz / settings.frames_per_code
         self.statistics = statistics
 

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
 
+from stages.core.audio.codebook import cosine_projection
 from stages.core.audio.mel import MelSettings
 from stages.core.errors import ParamsError, UserError
 from stages.core.params.strict import describe, read_params
@@ -65,9 +67,15 @@ class MiniatureSettings(_Section):
     mel_channels: int = Field(gt=0)
     frames_per_feature: int = Field(gt=0)
     frames_per_code: int = Field(gt=0)
+    code_time_terms: int = Field(gt=0)
+    code_mel_terms: int = Field(gt=0)
     codebook: str
     feature_statistics: str
     recogniser: str
+
+    @property
+    def code_projection(self) -> Tensor:
+        return cosine_projection(self.frames_per_code, self.mel_channels, self.code_time_terms, self.code_mel_terms)
 
     @property
     def mel(self) -> MelSettings:

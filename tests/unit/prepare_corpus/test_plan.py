@@ -17,7 +17,7 @@ TEXTS = Path("data/text/mine.txt")
 def project(tmp_path, monkeypatch):
     params = yaml.safe_load(Path("params.yaml").read_text())
     source = params["prepare_corpus"]["sources"][0] | {"text": "data/text/mine.txt"}
-    source["speakers"] = source["speakers"][:2]
+    source |= {"speakers": source["speakers"][:2], "shuffled_readings": 0}
     params["prepare_corpus"]["sources"] = [source]
     params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.2}
     monkeypatch.chdir(tmp_path)
@@ -43,6 +43,19 @@ def test_every_text_is_spoken_once_by_every_speaker_and_stands_in_one_split(proj
         assert info.duration == pytest.approx(row["duration_seconds"], abs=0.001)
         assert "።" in row["text"] and row["text_normalised"].endswith(".")
     assert all(len(splits) == 1 for splits in by_text.values())
+
+
+def test_shuffled_readings_are_training_words_only(project):
+    project["prepare_corpus"]["sources"][0]["shuffled_readings"] = 2
+    Path("params.yaml").write_text(yaml.safe_dump(project, allow_unicode=True))
+    main([])
+    rows = manifest()
+    written = {row["text_normalised"] for row in rows if "።" in row["text"]}
+    shuffled = [row for row in rows if row["text_normalised"] not in written]
+    assert shuffled and {row["split"] for row in shuffled} == {"train"}
+    assert len({row["text_normalised"] for row in shuffled}) > len(shuffled) / 2, "each speaker has an order of its own"
+    training = {word.strip(".") for row in rows if row["split"] == "train" for word in row["text_normalised"].split()}
+    assert {word for row in shuffled for word in row["text_normalised"].split()} <= training
 
 
 def test_growth_moves_no_text_between_splits(project):
