@@ -23,7 +23,8 @@ def extract_row(
     """Text ids, codes, and the conditioning that this utterance gives as a prompt."""
     audio = read_audio(corpus / row["audio"], adapter.sample_rate_hz)
     speech = adapter.analyse(audio)
-    prompt = adapter.analyse(audio[: int(prompt_seconds_max * adapter.sample_rate_hz)])
+    prompt_samples = int(prompt_seconds_max * adapter.sample_rate_hz)
+    prompt = speech if len(audio) <= prompt_samples else adapter.analyse(audio[:prompt_samples])
     features, lengths = prompt.features[None], torch.tensor([len(prompt.features)])
     return {
         "text": torch.tensor(tokenizer.encode(row["text_normalised"])), "codes": speech.codes,

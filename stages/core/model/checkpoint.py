@@ -1,5 +1,6 @@
 """Weights of the model: the base's whole file, and the trained part that each phase writes."""
 
+import pickle
 from pathlib import Path
 
 import torch
@@ -40,10 +41,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             tensors = tensors.get("model", tensors)
         return {name: value.float() for name, value in tensors.items()}
+    except pickle.UnpicklingError:
+        raise UserError(f"{path}: refused: damaged, or a pickle that holds more than tensors") from None
     except (SafetensorError, OSError, RuntimeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: not a weights file: {' '.join(str(error).split())[:200]}") from None
-    except Exception as error:  # weights_only's unpickler raises its own kinds
-        raise UserError(f"{path}: refused, it holds more than tensors: {type(error).__name__}") from None
 
 
 def load_exactly(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:

@@ -111,7 +111,7 @@ def build_gpt(settings: GptSettings, positions: int, dropout: float) -> GPT2Mode
         GPT2Config(
             vocab_size=1, n_positions=positions, n_embd=settings.model_dim, n_layer=settings.layers,
             n_head=settings.heads, activation_function="gelu_pytorch_tanh", attn_implementation="sdpa",
-            resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=dropout, bos_token_id=None, eos_token_id=None,
+            resid_pdrop=dropout, embd_pdrop=dropout, attn_pdrop=0.0, bos_token_id=None, eos_token_id=None,
         )
     )
     del gpt.wte

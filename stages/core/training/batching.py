@@ -26,10 +26,6 @@ class Row:
     codes: Tensor
     conditioning: Tensor
 
-    @property
-    def supervised_tokens(self) -> int:
-        return len(self.text) + len(self.codes) + 2
-
 
 def collate(rows: Sequence[Row], settings: GptSettings) -> Batch:
     """Lay rows out as `UnifiedVoice` reads them; targets are the left shift, one stop token a stream."""

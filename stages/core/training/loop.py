@@ -14,6 +14,7 @@ from torch import Tensor
 from stages.core.training.resume import ResumeStore
 from stages.core.training.schedule import learning_rate_at
 
+ADAM_SLOTS = ("step", "exp_avg", "exp_avg_sq")
 LossOf = Callable[[Sequence[int]], tuple[Tensor, dict[str, float]]]
 Report = Callable[[dict[str, float], dict[str, float]], None]
 
@@ -158,12 +159,10 @@ class Loop:
         with torch.no_grad():
             for name, value in self.parameters.items():
                 value.copy_(tensors[f"parameter/{name}"])
-                slots = {key: tensors[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+                slots = {key: tensors[f"{key}/{name}"].to(value.device) for key in ADAM_SLOTS
                          if f"{key}/{name}" in tensors}
                 if slots:
-                    self.optimiser.state[value] = {
-                        key: slot.to(value.device if key != "step" else slot.device) for key, slot in slots.items()
-                    }
+                    self.optimiser.state[value] = slots
         torch.set_rng_state(tensors["rng"])
         self.state = LoopState(**{**state, "run_id": self.state.run_id})
         for point in self.state.curve:
