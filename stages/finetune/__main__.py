@@ -75,7 +75,7 @@ def train_phase(name: str, phase: Phase, config: Config, base: Path, store: Resu
     model = load_phase(CHECKPOINTS / phase.start_from, read_settings(base).gpt, phase.dropout).to(device)
     trainee = prepare_model(model, phase, read_settings(base).gpt.number_text_tokens)
     train, validation = FeatureSet(FEATURES, is_training), FeatureSet(FEATURES, is_validation)
-    counts = parameter_counts(trainee)
+    counts = trainee.counts()
     print(f"finetune@{name}: {counts['trained']:,} of {counts['total']:,} parameters trained "
           f"({counts['trained_percent']:.2f} %), {len(train)} utterances", flush=True)
     tokens_before = read_json(CHECKPOINTS / phase.start_from / "summary.json")["tokens_seen_by_schedule"]
@@ -94,13 +94,6 @@ def train_phase(name: str, phase: Phase, config: Config, base: Path, store: Resu
         with output_folder(CHECKPOINTS / name) as folder:
             write_phase(folder, trainee, state, tokens_before, counts, phase)
         run.log_artifact(CHECKPOINTS / name / "curves.csv")
-
-
-def parameter_counts(trainee: Trainee) -> dict[str, Any]:
-    """Counted, not quoted."""
-    trained = sum(value.numel() for value in trainee.parameters().values())
-    total = sum(value.numel() for value in trainee.model.parameters())
-    return {"trained": trained, "total": total, "trained_percent": round(100 * trained / total, 3)}
 
 
 def write_phase(folder: Path, trainee: Trainee, state: LoopState, tokens_before: int, counts: dict[str, Any],

@@ -11,7 +11,7 @@ from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.training.batching import collate, length_bucketed
 from stages.core.training.features import FeatureSet, Utterance
 from stages.core.training.loop import Loop, LoopSettings, LoopState
-from stages.core.training.lora import add_lora, freeze_base_rows, merge
+from stages.core.training.lora import add_lora, freeze_base_rows, is_text_table, merge
 from stages.core.training.objective import compute_losses, weighted_loss
 from stages.core.training.optimiser import build_optimiser
 from stages.core.training.resume import ResumeStore
@@ -22,14 +22,25 @@ VALIDATION_BATCH = 32
 
 @dataclass
 class Trainee:
-    """The model of a phase, and its adapter where the phase is LoRA."""
+    """The model of a phase, its adapter where the phase is LoRA, and how many text rows that phase leaves as they are."""
 
     model: UnifiedVoice
     adapter: PeftModel | None
+    frozen_rows: int = 0
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+
+    def counts(self) -> dict[str, float]:
+        """Parameters that change and parameters in all, counted; a frozen row of a text table does not change."""
+        plain = {name: value for name, value in self.model.named_parameters() if "original_module" not in name}
+        total = sum(value.numel() for name, value in plain.items() if "lora_" not in name)
+        trained = sum(
+            value.numel() * (len(value) - self.frozen_rows) // len(value) if is_text_table(name) else value.numel()
+            for name, value in self.parameters().items()
+        )
+        return {"trained": trained, "total": total, "trained_percent": round(100 * trained / total, 3)}
 
     def merged(self) -> dict[str, Tensor]:
         """The phase's weights under the model's own names."""
@@ -43,7 +54,7 @@ def prepare_model(model: UnifiedVoice, phase: Phase, base_rows: int) -> Trainee:
     lora = phase.lora
     adapter = add_lora(model, lora.rank, lora.alpha, lora.dropout, lora.targets)
     freeze_base_rows(model, base_rows)
-    return Trainee(model, adapter)
+    return Trainee(model, adapter, base_rows)
 
 
 def is_training(utterance: Utterance) -> bool:

@@ -47,6 +47,11 @@ def matching_modules(model: nn.Module, targets: Sequence[str]) -> list[str]:
     return sorted(set(matched))
 
 
+def is_text_table(name: str) -> bool:
+    """Whether a parameter belongs to a table with a row for each text token."""
+    return any(table in name for table in ROW_TABLES)
+
+
 def freeze_base_rows(model: nn.Module, base_rows: int) -> None:
     """Let only the rows from `base_rows` on get a gradient in the text tables that are trained.
 
@@ -58,7 +63,7 @@ def freeze_base_rows(model: nn.Module, base_rows: int) -> None:
         return gradient
 
     for name, value in model.named_parameters():
-        if value.requires_grad and any(table in name for table in ROW_TABLES):
+        if value.requires_grad and is_text_table(name):
             value.register_hook(mask)
 
 
