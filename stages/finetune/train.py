@@ -22,7 +22,7 @@ VALIDATION_BATCH = 32
 
 @dataclass
 class Trainee:
-    """The model of a phase, its adapter where the phase is LoRA, and how many text rows that phase leaves as they are."""
+    """The model of a phase, its adapter where it is LoRA, and how many text rows it then leaves as they are."""
 
     model: UnifiedVoice
     adapter: PeftModel | None
