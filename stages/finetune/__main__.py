@@ -80,12 +80,16 @@ def train_phase(name: str, phase: Phase, config: Config, base: Path, store: Resu
           f"({counts['trained_percent']:.2f} %), {len(train)} utterances", flush=True)
     tokens_before = read_json(CHECKPOINTS / phase.start_from / "summary.json")["tokens_seen_by_schedule"]
     saved = store.load()
+    resumed_at = saved[1]["step"] if saved else -1
+    if saved:
+        print(f"finetune@{name}: continues at step {resumed_at} from {store.path}", flush=True)
     params = {**config.model_dump(), **phase.model_dump()}
     with stage_run(f"finetune@{name}", params, run_id=saved[1]["run_id"] if saved else None) as run:
         logged = last_step(run.id, "learning_rate")
 
         def report(figures: dict[str, float], timings: dict[str, float]) -> None:
-            print_progress(figures, timings)
+            if figures["step"] > resumed_at:
+                print_progress(figures, timings)
             step = tokens_before + int(figures["tokens_seen"])
             if step > logged:
                 run.log_metrics({**figures, **timings}, step=step)
