@@ -125,6 +125,14 @@ def stage_run(
             client.set_terminated(failed, "FAILED")
         raise
     client.set_terminated(run.id, "FINISHED")
+    close_when_idle(client, experiment, parent)
+
+
+def close_when_idle(client: Any, experiment: str, parent: str) -> None:
+    """Set a schedule's run FINISHED unless another of its stages still runs; whichever stage ends last closes it."""
+    running = f"tags.`{PARENT_TAG}` = '{parent}' AND attributes.status = 'RUNNING'"
+    if client.get_run(parent).info.status == "RUNNING" and not client.search_runs([experiment], running, max_results=1):
+        client.set_terminated(parent, "FINISHED")
 
 
 @contextmanager

@@ -116,6 +116,21 @@ def log_fifty_steps(stage):
             run.log_metrics({"code_loss": 1.0}, step=step)
 
 
+def test_whichever_stage_ends_last_closes_the_schedule(client):
+    def status():
+        [parent] = [run for run in client.search_runs(["0", "1", "2"]) if PARENT_TAG not in run.data.tags]
+        return parent.info.status
+
+    with stage_run("report", {}):
+        with stage_run("export_model", {}):
+            log_to_parent({"phone_error_rate": 0.4})
+        assert status() == "FINISHED"
+        with stage_run("export_model", {}):
+            pass
+        assert status() == "RUNNING"
+    assert status() == "FINISHED"
+
+
 def test_eight_processes_create_one_store_at_once(tmp_path, monkeypatch):
     import mlflow.tracking  # noqa: F401 - loaded before the fork, so that all eight reach the store together
 
@@ -128,7 +143,7 @@ def test_eight_processes_create_one_store_at_once(tmp_path, monkeypatch):
         process.join()
     assert [process.exitcode for process in processes] == [0] * 8
     held = runs(open_store(tracking)[0])
-    assert sorted(run.info.status for run in held) == ["FINISHED"] * 8 + ["RUNNING"]
+    assert sorted(run.info.status for run in held) == ["FINISHED"] * 9
     assert sum(PARENT_TAG in run.data.tags for run in held) == 8
 
 
