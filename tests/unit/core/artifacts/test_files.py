@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from stages.core.artifacts.files import output_folder, read_json, write_json
+from stages.core.artifacts.split import split_of
+from stages.core.errors import UserError
+
+
+def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/old").touch()
+    with output_folder(tmp_path / "out") as folder:
+        (folder / "new").touch()
+        assert (tmp_path / "out/old").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path):
+    with output_folder(tmp_path / "out") as folder:
+        (folder / "good").touch()
+    with pytest.raises(ZeroDivisionError), output_folder(tmp_path / "out") as folder:
+        (folder / "half").touch()
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "good"]
+
+
+def test_a_disk_that_refuses_is_one_clear_line(tmp_path):
+    (tmp_path / "data").write_text("a file where a folder should be")
+    with pytest.raises(UserError, match="cannot write"), output_folder(tmp_path / "data/out"):
+        pass
+    with pytest.raises(UserError, match="cannot write.*No space"), output_folder(tmp_path / "out"):
+        Path("/dev/full").write_text("x" * 10)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_json_is_read_back_and_its_absence_or_damage_is_named(tmp_path):
+    write_json(tmp_path / "a.json", {"ሰላም": [1, 2.5]})
+    assert read_json(tmp_path / "a.json") == {"ሰላም": [1, 2.5]}
+    (tmp_path / "b.json").write_text("{")
+    for name, rule in (("b.json", "not valid JSON"), ("c.json", "no such file")):
+        with pytest.raises(UserError, match=f"{name}.*{rule}"):
+            read_json(tmp_path / name)
+
+
+def test_splits_have_their_shares_and_depend_on_text_and_seed_alone():
+    texts = [f"text {number}" for number in range(4000)]
+    splits = [split_of(text, 1, 0.1, 0.2) for text in texts]
+    # binomial: standard error of a share is 0.006 at most
+    assert splits.count("test") / 4000 == pytest.approx(0.2, abs=0.025)
+    assert splits.count("validation") / 4000 == pytest.approx(0.1, abs=0.02)
+    assert splits == [split_of(text, 1, 0.1, 0.2) for text in texts] != [split_of(text, 2, 0.1, 0.2) for text in texts]
