@@ -15,7 +15,7 @@ from stages.core.model.settings import GptSettings
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.training.batching import Row, collate, length_bucketed
 from stages.core.training.loop import Loop, LoopSettings
-from stages.core.training.objective import Losses, compute_losses, weighted_loss
+from stages.core.training.objective import Losses, compute_losses, validation_figures, weighted_loss
 from stages.core.training.optimiser import build_optimiser
 from stages.core.training.progress import print_progress
 from stages.core.training.resume import ResumeStore
@@ -91,7 +91,7 @@ def pretrain(train: ExampleSet, held_out: ExampleSet, settings: GptSettings, con
                       "code_cross_entropy": losses.code_sum.item() / losses.code_tokens}
 
     loop = Loop(
-        LoopSettings(config.epochs, config.batch_utterances, config.learning_rate, config.warmup_steps,
+        LoopSettings(config.epochs, config.learning_rate, config.warmup_steps,
                      clip_norm=1.0, log_every_steps=20, save_every_seconds=60, seed=seed),
         parameters, build_optimiser(parameters, config.weight_decay), epoch_batches, loss_of,
         lambda: evaluate(model, held_out), ResumeStore(resume),
@@ -107,8 +107,4 @@ def evaluate(model: WholeModel, held_out: ExampleSet) -> dict[str, float]:
     generator = torch.Generator().manual_seed(0)
     order = sorted(range(len(held_out.examples)), key=lambda index: len(held_out.examples[index].codes))
     parts = [model.losses(held_out, order[at : at + 32], generator) for at in range(0, len(order), 32)]
-    tokens = sum(part.code_tokens for part in parts)
-    return {
-        "validation_code_cross_entropy": sum(part.code_sum.item() for part in parts) / tokens,
-        "validation_code_top1": sum(part.code_hits for part in parts) / tokens,
-    }
+    return validation_figures(parts)

@@ -15,7 +15,7 @@ import torch
 from stages.core.artifacts.files import output_folder, read_jsonl, write_json, write_jsonl
 from stages.core.audio.files import write_audio
 from stages.core.errors import UserError
-from stages.core.model.adapter import load_adapter
+from stages.core.model.adapter import SpeechAdapter, load_adapter
 from stages.core.model.checkpoint import load_phase
 from stages.core.model.sampling import SamplingSettings
 from stages.core.model.settings import BaseSettings, read_settings
@@ -50,12 +50,12 @@ def main(argv: list[str] | None = None) -> int:
         if len(test) == 0:
             raise UserError(f"{FEATURES}: no test utterance of the target language")
         metrics = measure_prediction(model, test, config.seed)
-        judge = load_judge(base, settings)
-        samples = speak_and_listen(model, test, base, settings, config, judge)
+        judge, adapter = load_judge(base, settings), load_adapter(base, settings)
+        samples = speak_and_listen(model, test, settings, config, judge, adapter)
         metrics |= measure_samples(samples, judge, config.seed)
         with output_folder(OUTPUT / name / "samples") as folder:
             shown = spread(samples, config.shown_utterances)
-            write_samples(folder, shown, load_adapter(base, settings).sample_rate_hz)
+            write_samples(folder, shown, adapter.sample_rate_hz)
         write_json(OUTPUT / name / "metrics.json", metrics)
         run.log_metrics({key: value["mean"] for key, value in metrics.items() if value}, step=0)
         run.log_artifact(OUTPUT / name / "samples", "samples")
@@ -95,7 +95,7 @@ def measure_prediction(model: UnifiedVoice, test: FeatureSet, seed: int) -> Figu
 
 
 def speak_and_listen(
-    model: UnifiedVoice, test: FeatureSet, base: Path, settings: BaseSettings, config: Config, judge: Judge
+    model: UnifiedVoice, test: FeatureSet, settings: BaseSettings, config: Config, judge: Judge, adapter: SpeechAdapter
 ) -> list[Sample]:
     """Sample, decode and judge a fixed set of held-out utterances."""
     indices = choose_rows(test, config.sampled_utterances_max)
@@ -104,7 +104,6 @@ def speak_and_listen(
                                 settings.gpt.max_mel_tokens, config.seed)
     drawn = sample_rows(model, rows, sampling, config.codes_per_text_token_max)
     manifest = {line["id"]: line for line in read_jsonl(CORPUS / "manifest.jsonl")}
-    adapter = load_adapter(base, settings)
     return listen(test, indices, rows, drawn, manifest, CORPUS, adapter, judge, config.phone_voice)
 
 

@@ -1,7 +1,7 @@
 """Sampled speech of held-out texts, heard by the judge."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,7 +68,7 @@ def sample_rows(model: UnifiedVoice, rows: Sequence[Row], settings: SamplingSett
         part = rows[start : start + BATCH]
         longest = max(len(row.text) for row in part) + 8
         most = min(int(longest * codes_per_text_token_max), model.settings.max_mel_tokens)
-        limited = SamplingSettings(**{**vars(settings), "codes_max": most, "seed": settings.seed + start})
+        limited = replace(settings, codes_max=most, seed=settings.seed + start)
         conditioning = torch.stack([row.conditioning for row in part]).to(device)
         results += sample_codes(model, conditioning, [row.text for row in part], limited)
     return results

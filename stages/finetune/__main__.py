@@ -72,8 +72,9 @@ def train_phase(name: str, phase: Phase, config: Config, base: Path, store: Resu
     """Train, then write the phase's folder."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(config.seed)
-    model = load_phase(CHECKPOINTS / phase.start_from, read_settings(base).gpt, phase.dropout).to(device)
-    trainee = prepare_model(model, phase, read_settings(base).gpt.number_text_tokens)
+    settings = read_settings(base).gpt
+    model = load_phase(CHECKPOINTS / phase.start_from, settings, phase.dropout).to(device)
+    trainee = prepare_model(model, phase, settings.number_text_tokens)
     train, validation = FeatureSet(FEATURES, is_training), FeatureSet(FEATURES, is_validation)
     counts = trainee.counts()
     print(f"finetune@{name}: {counts['trained']:,} of {counts['total']:,} parameters trained "

@@ -12,7 +12,7 @@ from stages.core.training.batching import collate, length_bucketed
 from stages.core.training.features import FeatureSet, Utterance
 from stages.core.training.loop import Loop, LoopSettings, LoopState
 from stages.core.training.lora import add_lora, freeze_base_rows, is_text_table, merge
-from stages.core.training.objective import compute_losses, weighted_loss
+from stages.core.training.objective import compute_losses, validation_figures, weighted_loss
 from stages.core.training.optimiser import build_optimiser
 from stages.core.training.resume import ResumeStore
 from stages.finetune.config import Config, Phase
@@ -91,7 +91,7 @@ def build_loop(
         }
 
     return Loop(
-        LoopSettings(phase.epochs, phase.batch_utterances, phase.learning_rate, phase.warmup_steps, phase.clip_norm,
+        LoopSettings(phase.epochs, phase.learning_rate, phase.warmup_steps, phase.clip_norm,
                      config.log_every_steps, config.save_every_seconds, config.seed),
         parameters, build_optimiser(parameters, phase.weight_decay), epoch_batches, loss_of,
         (lambda: validate(trainee.model, validation, device)) if len(validation) else None,
@@ -103,9 +103,8 @@ def build_loop(
 def validate(model: UnifiedVoice, rows: FeatureSet, device: torch.device) -> dict[str, float]:
     """Code cross-entropy (nats) and top-1 of the validation split, each row with its fixed prompt."""
     model.eval()
-    total, hits, tokens = 0.0, 0, 0
+    parts = []
     for start in range(0, len(rows), VALIDATION_BATCH):
         batch = [rows.row(index) for index in range(start, min(start + VALIDATION_BATCH, len(rows)))]
-        losses = compute_losses(model, collate(batch, model.settings).to(device))
-        total, hits, tokens = total + losses.code_sum.item(), hits + losses.code_hits, tokens + losses.code_tokens
-    return {"validation_code_cross_entropy": total / tokens, "validation_code_top1": hits / tokens}
+        parts.append(compute_losses(model, collate(batch, model.settings).to(device)))
+    return validation_figures(parts)

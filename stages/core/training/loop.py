@@ -25,7 +25,6 @@ class LoopSettings:
 
     Attributes:
         epochs: passes over the rows.
-        batch_utterances: rows a step.
         learning_rate, warmup_steps: peak and length of the linear rise; a cosine falls to 0 at the last step.
         clip_norm: largest gradient norm.
         log_every_steps, save_every_seconds: rhythm.
@@ -33,7 +32,6 @@ class LoopSettings:
     """
 
     epochs: int
-    batch_utterances: int
     learning_rate: float
     warmup_steps: int
     clip_norm: float

@@ -1,5 +1,6 @@
 """The training objective: next-token cross-entropy of text and of codes, each averaged over the global batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,15 @@ def compute_losses(model: UnifiedVoice, batch: Batch) -> Losses:
         functional.cross_entropy(code_logits.float(), batch.code_targets, reduction="sum"),
         len(batch.text_targets), len(batch.code_targets), hits,
     )
+
+
+def validation_figures(parts: Sequence[Losses]) -> dict[str, float]:
+    """Code cross-entropy (nats a code) and top-1 over all tokens of several batches."""
+    tokens = sum(part.code_tokens for part in parts)
+    return {
+        "validation_code_cross_entropy": sum(part.code_sum.item() for part in parts) / tokens,
+        "validation_code_top1": sum(part.code_hits for part in parts) / tokens,
+    }
 
 
 def weighted_loss(losses: Losses, text_weight: float, code_weight: float, text_tokens: int, code_tokens: int) -> Tensor:

@@ -36,7 +36,7 @@ def train(folder, die_at_step: int | None = None, save_every_seconds: float = 0.
         return length_bucketed([len(row.codes) for row in ROWS], 4, torch.Generator().manual_seed(epoch))
 
     points = []
-    loop = Loop(LoopSettings(3, 4, 0.01, 2, 1.0, 2, save_every_seconds, 7), parameters,
+    loop = Loop(LoopSettings(3, 0.01, 2, 1.0, 2, save_every_seconds, 7), parameters,
                 build_optimiser(parameters, 0.01), epoch_batches, loss_of, None, ResumeStore(folder))
     (folder).mkdir(exist_ok=True)
     state = loop.run(lambda figures, _: points.append(figures))
@@ -63,7 +63,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     voice = UnifiedVoice(SETTINGS)
     parameters = dict(voice.named_parameters())
-    loop = Loop(LoopSettings(1, 4, 0.01, 0, 1.0, 1, 9.0, 0), parameters, build_optimiser(parameters, 0.0),
+    loop = Loop(LoopSettings(1, 0.01, 0, 1.0, 1, 9.0, 0), parameters, build_optimiser(parameters, 0.0),
                 lambda epoch: [[0]], lambda rows: (voice.mel_head.weight.sum() * torch.nan, {"tokens": 1}), None,
                 ResumeStore(tmp_path))
     with pytest.raises(RuntimeError, match="non-finite"):
