@@ -1,8 +1,10 @@
 """Make the virtual environment. Run by the system's Python, so only the standard library, and syntax of any Python 3.
 
-python3 workflow/setup.py [FOLDER]    make or mend FOLDER (.venv); a second call does nothing that is done
+python3 workflow/setup.py [FOLDER]              make or mend FOLDER (.venv); a second call does nothing that is done
+python3 workflow/setup.py --interop [FOLDER]    add upstream's package to a made FOLDER, for the tests against it
 """
 
+import argparse
 import os
 import platform
 import subprocess
@@ -15,14 +17,29 @@ OLDEST_PYTHON = (3, 11)
 CONSTRAINTS = "constraints.txt"
 TORCH_PACKAGES = ("torch", "torchaudio")
 DISABLED = ".disabled"  # suffix of torchaudio's libraries that do not load beside this torch
+UPSTREAM = "indextts2-inference"
 
 
 def main() -> int:
-    """Check, create, install, repair, in this order; the marker file comes last."""
-    folder = sys.argv[1] if len(sys.argv) > 1 else ".venv"
+    """Make the environment, or add upstream's package to it."""
+    parser = argparse.ArgumentParser(prog="setup.py", description="Make the virtual environment.")
+    parser.add_argument("folder", nargs="?", default=".venv", metavar="FOLDER")
+    parser.add_argument("--interop", action="store_true", help="add upstream's package, which only tests import")
+    options = parser.parse_args()
     began = time.time()
     check_python()
-    python = os.path.join(folder, "bin", "python")
+    if options.interop:
+        add_upstream(options.folder)
+    else:
+        make_environment(options.folder)
+    say(f"done in {time.time() - began:.0f} seconds")
+    return 0
+
+
+def make_environment(folder: str) -> None:
+    """Create, install, repair, in this order; the marker file comes last."""
+    began = time.time()
+    python = python_of(folder)
     if not os.path.exists(python):
         say(f"creating {folder} with Python {platform.python_version()}")
         venv.create(folder, with_pip=True, symlinks=True)
@@ -31,8 +48,20 @@ def main() -> int:
     repair_torchaudio(python)
     with open(os.path.join(folder, ".complete"), "w") as file:
         file.write(f"{time.time() - began:.0f} seconds\n")
-    say(f"done in {time.time() - began:.0f} seconds")
-    return 0
+
+
+def add_upstream(folder: str) -> None:
+    """Install upstream's package without what it requires: the tests import its GPT, which needs the extra only."""
+    python = python_of(folder)
+    if not os.path.exists(python):
+        fail(f"no environment in {folder} to add {UPSTREAM} to; first: make setup")
+    install(python, extra("interop"))
+    install(python, [pinned(UPSTREAM)], "--no-deps")
+
+
+def python_of(folder: str) -> str:
+    """Give the interpreter of an environment."""
+    return os.path.join(folder, "bin", "python")
 
 
 def check_python() -> None:
@@ -58,17 +87,26 @@ def pinned(package: str) -> str:
 
 def project_requirements() -> list:
     """Give what pyproject.toml asks for, the tools of its tests included; the project itself runs from its folder."""
+    return [*project_table()["dependencies"], *extra("dev")]
+
+
+def extra(name: str) -> list:
+    """Give what an extra of pyproject.toml asks for."""
+    return list(project_table()["optional-dependencies"][name])
+
+
+def project_table() -> dict:
+    """Give the table `project` of pyproject.toml."""
     import tomllib
 
     with open("pyproject.toml", "rb") as file:
-        project = tomllib.load(file)["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+        return dict(tomllib.load(file)["project"])
 
 
-def install(python: str, requirements: list) -> None:
+def install(python: str, requirements: list, *more_options: str) -> None:
     """Install wheels under the constraints; no requirement needs a compiler."""
     say("installing " + " ".join(requirements))
-    options = ["--quiet", "--prefer-binary", "--disable-pip-version-check", "-c", CONSTRAINTS]
+    options = ["--quiet", "--prefer-binary", "--disable-pip-version-check", "-c", CONSTRAINTS, *more_options]
     if subprocess.call([python, "-m", "pip", "install"] + options + requirements):
         fail("pip could not install {}; its message is above".format(" ".join(requirements)))
 

@@ -12,6 +12,7 @@ import yaml
 from stages.core.params.strict import read_params
 from stages.schema import DROPPED_BY_RUN_CACHE, PHASES, SECTIONS, STAGES, check_params, fields_named
 from workflow.closure import CORE, PACKAGE, code_deps, import_closure, imported_modules, is_code, module_file, stage_of
+from workflow.setup import UPSTREAM
 
 ROOT = Path(__file__).resolve().parents[2]
 DVC_STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -122,7 +123,7 @@ def test_constraints_pin_every_requirement():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = project["dependencies"] + project["optional-dependencies"]["dev"]
+    asked = project["dependencies"] + sum(project["optional-dependencies"].values(), [UPSTREAM])
     pinned = [normal_name(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().splitlines()]
     missing = [name for name in asked if normal_name(name) not in pinned]
     assert not missing, f"constraints.txt: pin {', '.join(missing)}"

@@ -32,6 +32,38 @@ def test_every_pin_of_torch_is_found_and_names_no_local_build(monkeypatch):
     assert setup.pinned("torchaudio").startswith("torchaudio==")
 
 
+def run_setup(monkeypatch, *arguments):
+    """Run the script in the project's root with pip replaced; give what pip was asked, call by call."""
+    asked = []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["setup.py", *map(str, arguments)])
+    monkeypatch.setattr(setup.subprocess, "call", lambda command: asked.append(command) or 0)
+    assert setup.main() == 0
+    return asked
+
+
+def test_upstream_is_added_to_a_made_environment_without_what_it_requires(monkeypatch, tmp_path):
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("")
+    extra, package = run_setup(monkeypatch, "--interop", tmp_path)
+    assert extra[0] == package[0] == str(python)
+    assert extra[-2:] == ["einops", "packaging"] and "--no-deps" not in extra
+    assert package[-2:] == ["--no-deps", "indextts2-inference==2.1.1"]
+    assert all(command[command.index("-c") + 1] == "constraints.txt" for command in (extra, package))
+    assert not (tmp_path / ".complete").exists()
+
+
+def test_upstream_needs_an_environment_first(monkeypatch, tmp_path):
+    with pytest.raises(SystemExit, match=r"no environment in .* to add indextts2-inference to; first: make setup"):
+        run_setup(monkeypatch, "--interop", tmp_path)
+
+
+def test_a_plain_set_up_installs_no_upstream(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert not {"einops", setup.UPSTREAM} & set(setup.project_requirements())
+
+
 @pytest.fixture
 def libraries(monkeypatch, tmp_path):
     """Three torchaudio libraries, and whether it imports while they are there and after."""
