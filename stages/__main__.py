@@ -3,14 +3,15 @@
 python -m stages check                      validate params.yaml and stop
 python -m stages STAGE [options of STAGE]   validate, then run; `finetune` and `evaluate_speech` take --phase NAME
 
-Exit status: 0 done, 2 a wrong input (told in plain words on stderr), anything else a fault.
+Exit status: 0 done, 2 a wrong input (told in plain words on stderr), 128 + N stopped by signal N with its state saved,
+anything else a fault.
 """
 
 import argparse
 import sys
 from importlib import import_module
 
-from stages.core.errors import UserError
+from stages.core.params.command import run_command
 from stages.schema import STAGES, check_params
 
 CHECK = "check"
@@ -32,17 +33,14 @@ def parse_command(argv: list[str]) -> tuple[str, list[str]]:
 def main(argv: list[str] | None = None) -> int:
     """Validate, dispatch, and turn a user's error into plain words."""
     stage, options = parse_command(sys.argv[1:] if argv is None else argv)
-    try:
-        if not {"-h", "--help"} & set(options):
-            check_params()
-        if stage == CHECK:
-            return 0
-        return int(import_module(f"stages.{stage}.__main__").main(options))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return run_command(lambda: run_stage(stage, options))
+
+
+def run_stage(stage: str, options: list[str]) -> int:
+    """Validate the params file, then run a stage."""
+    if not {"-h", "--help"} & set(options):
+        check_params()
+    return 0 if stage == CHECK else int(import_module(f"stages.{stage}.__main__").main(options))
 
 
 if __name__ == "__main__":

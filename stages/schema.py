@@ -30,6 +30,7 @@ SECTIONS = {
     "base": ("stages.core.params.shared", "BaseConfig"),
     "splits": ("stages.core.params.shared", "SplitsConfig"),
     "text": ("stages.core.text.config", "TextConfig"),
+    "machine": ("stages.core.params.shared", "MachineConfig"),
     "tracking": ("stages.core.params.shared", "TrackingConfig"),
     **{stage: (f"stages.{stage}.config", "Config") for stage in STAGES},
 }

@@ -1,7 +1,7 @@
 """Pretraining of the miniature: GPT and conditioning encoders together, the prompt another utterance of the speaker."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from stages.build_base.config import PretrainingConfig
 from stages.core.model.conditioning import Conditioner
 from stages.core.model.settings import GptSettings
 from stages.core.model.unified_voice import UnifiedVoice
-from stages.core.training.batching import Row, collate, length_bucketed
+from stages.core.training.batching import Row, collate
 from stages.core.training.loop import Loop, LoopSettings
 from stages.core.training.objective import Losses, compute_losses, validation_figures, weighted_loss
 from stages.core.training.optimiser import build_optimiser
+from stages.core.training.parallel import Processes
+from stages.core.training.plan import length_bucketed
 from stages.core.training.progress import print_progress
 from stages.core.training.resume import ResumeStore
 
@@ -72,31 +74,59 @@ class WholeModel(nn.Module):
         return compute_losses(self.voice, collate(batch, self.settings))
 
 
+@dataclass
+class PretrainingTask:
+    """The whole model as the training loop sees it."""
+
+    model: WholeModel
+    train: ExampleSet
+    held_out: ExampleSet
+    config: PretrainingConfig
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.parameters = dict(self.model.named_parameters())
+        self.lengths = [len(row.text) + len(row.codes) for row in self.train.examples]
+        self.steps_per_epoch = len(self._batches(0))
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed * 1000 + epoch)
+        return length_bucketed(self.lengths, self.config.batch_utterances, generator)
+
+    def steps(self, epoch: int, first: int) -> list[list[int]]:
+        return self._batches(epoch)[first:]
+
+    def utterances(self, data: Sequence[int]) -> list[str]:
+        return [str(index) for index in data]
+
+    def backward(self, data: Sequence[int]) -> dict[str, float]:
+        losses = self.model.train().losses(self.train, data)
+        loss = weighted_loss(losses, TEXT_WEIGHT, CODE_WEIGHT, losses.text_tokens, losses.code_tokens)
+        loss.backward()
+        return {"tokens": losses.text_tokens + losses.code_tokens, "loss": loss.item(),
+                "code_cross_entropy": losses.code_sum.item() / losses.code_tokens}
+
+    def validate(self, stopping: Callable[[], bool]) -> dict[str, float]:
+        return evaluate(self.model, self.held_out)
+
+
 def pretrain(train: ExampleSet, held_out: ExampleSet, settings: GptSettings, config: PretrainingConfig,
              seed: int, resume: Path) -> tuple[dict[str, Tensor], dict[str, float]]:
     """Train, resuming from `resume`; returns all tensors by name and the held-out figures."""
     torch.manual_seed(seed)
     model = WholeModel(settings, config.dropout)
-    parameters = dict(model.named_parameters())
-    lengths = [len(row.text) + len(row.codes) for row in train.examples]
-
-    def epoch_batches(epoch: int) -> list[list[int]]:
-        generator = torch.Generator().manual_seed(seed * 1000 + epoch)
-        return length_bucketed(lengths, config.batch_utterances, generator)
-
-    def loss_of(indices: Sequence[int]) -> tuple[Tensor, dict[str, float]]:
-        losses = model.train().losses(train, indices)
-        loss = weighted_loss(losses, TEXT_WEIGHT, CODE_WEIGHT, losses.text_tokens, losses.code_tokens)
-        return loss, {"tokens": losses.text_tokens + losses.code_tokens,
-                      "code_cross_entropy": losses.code_sum.item() / losses.code_tokens}
-
+    task = PretrainingTask(model, train, held_out, config, seed)
     loop = Loop(
-        LoopSettings(config.epochs, config.learning_rate, config.warmup_steps,
-                     clip_norm=1.0, log_every_steps=20, save_every_seconds=60, seed=seed),
-        parameters, build_optimiser(parameters, config.weight_decay), epoch_batches, loss_of,
-        lambda: evaluate(model, held_out), ResumeStore(resume),
+        LoopSettings(
+            epochs=config.epochs, learning_rate=config.learning_rate, warmup_steps=config.warmup_steps, clip_norm=1.0,
+            gradient_norm_max=1000.0, skipped_steps_max=0, log_every_steps=20, validate_every_steps=0,
+            metric="validation_code_cross_entropy", lower_is_better=True, patience_validations=0, hand_on="last",
+            save_every_seconds=60, save_every_steps=10_000, seed=seed,
+        ),
+        task, build_optimiser(task.parameters, config.weight_decay), ResumeStore(resume),
+        Processes(0, 1, torch.device("cpu")),
     )
-    loop.run(print_progress)
+    loop.run(lambda figures, timings: print_progress(figures, timings, task.steps_per_epoch, config.epochs))
     return {**model.voice.state_dict(), **model.conditioner.state_dict()}, evaluate(model, held_out)
 
 

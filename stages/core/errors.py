@@ -1,5 +1,7 @@
 """Errors that a user can mend: shown as one line, never as a traceback."""
 
+import signal
+
 
 class UserError(Exception):
     """A wrong input. The message names the file or field, the rule and the value."""
@@ -11,3 +13,15 @@ class ParamsError(UserError):
     def __init__(self, source: str, problems: list[str]):
         self.problems = problems
         super().__init__(f"{source}: {len(problems)} problem(s)\n" + "\n".join(f"  {p}" for p in problems))
+
+
+class Interrupted(Exception):
+    """A run that a signal asked to stop, and that has saved its state.
+
+    Attributes:
+        status: the exit status that tells the signal.
+    """
+
+    def __init__(self, number: int, step: int):
+        self.status = 128 + number
+        super().__init__(f"stopped by {signal.Signals(number).name} at step {step}; the next start goes on from there")

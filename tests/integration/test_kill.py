@@ -25,7 +25,8 @@ def ready(tmp_path_factory):
     params = make_project(folder)
     params["phases"] = {"full": params["phases"]["full"] | {"start_from": "base", "epochs": 30}}
     params["export_model"]["phase"] = "full"
-    params["finetune"] |= {"save_every_seconds": 0.05, "log_every_steps": 1}
+    params["finetune"]["log_every_steps"] = 1
+    params["machine"] |= {"save_every_seconds": 0.05, "keep_states": 1}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
     for stage in ("prepare_corpus", "train_vocabulary", "extract_features"):
         subprocess.run([sys.executable, "-m", "stages", stage], cwd=folder, env=environment(), check=True)
@@ -37,7 +38,7 @@ def environment():
 
 
 def saved_states(folder: Path) -> list[Path]:
-    return list((folder / ".resume").glob("finetune@full/*/state.safetensors"))
+    return list((folder / ".resume").glob("finetune@full/*/state-*.safetensors"))
 
 
 def kill_after_saves(folder: Path, saves: int) -> None:

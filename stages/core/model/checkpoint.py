@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from stages.core.errors import UserError
 from stages.core.model.conditioning import Conditioner
-from stages.core.model.settings import BaseSettings, GptSettings
+from stages.core.model.settings import BaseSettings, GptSettings, read_settings
 from stages.core.model.unified_voice import UnifiedVoice
 
 WEIGHTS_FILE = "model.safetensors"
@@ -71,6 +71,14 @@ def load_conditioner(base: Path, settings: BaseSettings) -> Conditioner:
     conditioner = Conditioner(settings.gpt)
     load_exactly(conditioner, tensors, str(base / settings.gpt_checkpoint))
     return conditioner.eval().requires_grad_(False)
+
+
+def load_base(base: Path) -> UnifiedVoice:
+    """The trained part of an untouched base."""
+    settings = read_settings(base)
+    model = UnifiedVoice(settings.gpt)
+    model.load_state_dict(read_trained_tensors(base, settings))
+    return model
 
 
 def read_trained_tensors(base: Path, settings: BaseSettings) -> dict[str, Tensor]:

@@ -58,6 +58,9 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         return Batch(*(value.to(device, non_blocking=True) for value in vars(self).values()))
 
+    def pin_memory(self) -> "Batch":
+        return Batch(*(value.pin_memory() for value in vars(self).values()))
+
 
 class UnifiedVoice(nn.Module):
     """GPT-2 blocks with text and code embeddings, positions and heads."""

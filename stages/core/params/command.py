@@ -1,6 +1,10 @@
 """The command line that every stage shares."""
 
 import argparse
+import sys
+from collections.abc import Callable
+
+from stages.core.errors import Interrupted, UserError
 
 
 def stage_parser(stage: str, docstring: str | None) -> argparse.ArgumentParser:
@@ -8,3 +12,17 @@ def stage_parser(stage: str, docstring: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(
         prog=f"python -m stages.{stage}", description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
+
+def run_command(main: Callable[[], int]) -> int:
+    """Run a command; a user's error becomes plain words on stderr and status 2, a saved stop its signal's status."""
+    try:
+        return main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return stop.status
+    except KeyboardInterrupt:
+        return 130

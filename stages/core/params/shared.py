@@ -1,5 +1,7 @@
 """Params sections that several stages read."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from stages.core.params.strict import StrictModel
@@ -16,6 +18,21 @@ class TrackingConfig(StrictModel):
 
     uri: str = Field(pattern=r"^(sqlite:///|https?://|file:|databricks)", description="MLflow tracking URI")
     experiment: str = Field(min_length=1, description="MLflow experiment that holds the schedule's runs")
+
+
+class MachineConfig(StrictModel):
+    """How this machine trains. Nothing here changes a result beyond rounding, so it is no DVC param of any stage."""
+
+    processes: int = Field(ge=1, le=64, description="processes on this machine, one a GPU")
+    parallelism: Literal["ddp", "fsdp"] = Field(description="of several processes: whole copies, or shared weights")
+    micro_batch_utterances: int = Field(ge=0, description="most utterances of one forward pass; 0 for no limit")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(description="auto: bfloat16 where it is faster here")
+    activation_checkpointing: bool = Field(description="compute activations twice instead of keeping them")
+    compile: bool = Field(description="torch.compile of the GPT blocks; needs a compiler")
+    data_workers: int = Field(ge=0, le=64, description="processes that read ahead; 0 reads in the trainer itself")
+    save_every_seconds: float = Field(gt=0, description="a killed phase loses at most this much work, seconds")
+    save_every_steps: int = Field(ge=1, description="and at most so many steps")
+    keep_states: int = Field(ge=1, description="last states that are kept")
 
 
 class SplitsConfig(StrictModel):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stages.core.errors import Interrupted
 from stages.core.params.shared import TrackingConfig
 from stages.core.params.strict import PARAMS_FILE, load_section, read_params
 from stages.core.tracking.mlflow_store import PARENT_TAG, open_store, parent_run
@@ -88,21 +89,23 @@ class StageRun:
 
 @contextmanager
 def stage_run(
-    stage: str, params: Mapping[str, Any], run_id: str | None = None, system_metrics: bool = False
+    stage: str, params: Mapping[str, Any], run_id: str | None = None, system_metrics: bool = False,
+    params_file: Path = PARAMS_FILE,
 ) -> Iterator[StageRun]:
-    """Open the run of a stage's execution: FINISHED when the block ends, FAILED when it raises.
+    """Open the run of a stage's execution: FINISHED when the block ends, FAILED when it raises, KILLED by a signal.
 
     Args:
         stage: the run's name, such as finetune@lora.
         params: the stage's sections of the params file.
         run_id: the run that a resumed execution continues; one that the store does not hold is left aside.
         system_metrics: sample processor, memory and accelerator while the block runs.
+        params_file: whose schedule the run belongs to.
 
     Raises:
         UserError: the store cannot be opened.
     """
-    everything = read_params(PARAMS_FILE)
-    client, experiment = open_store(load_section(TrackingConfig, "tracking"))
+    everything = read_params(params_file)
+    client, experiment = open_store(load_section(TrackingConfig, "tracking", params_file))
     parent = parent_run(client, experiment, everything)
     resumed = run_id is not None and run_exists(client, run_id)
     if run_id and resumed:
@@ -119,10 +122,11 @@ def stage_run(
         with watch_system(run.id, resumed) if system_metrics else unwatched():
             yield run
         run.flush()
-    except BaseException:
+    except BaseException as error:
         run._flush_or_warn()
-        for failed in (run.id, parent):
-            client.set_terminated(failed, "FAILED")
+        status = "KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED"
+        for ended in (run.id, parent):
+            client.set_terminated(ended, status)
         raise
     client.set_terminated(run.id, "FINISHED")
     close_when_idle(client, experiment, parent)
@@ -169,12 +173,6 @@ def log_to_parent(metrics: Mapping[str, float], artifacts: Mapping[Path, str | N
         parent.log_artifact(path, folder)
     client.set_terminated(parent.id, "FINISHED")
     return parent.id
-
-
-def last_step(run_id: str, metric: str) -> int:
-    """Give the highest step at which a run holds a metric, -1 where it holds none."""
-    client, _ = open_store(load_section(TrackingConfig, "tracking"))
-    return highest_step(client, run_id, metric)
 
 
 def highest_step(client: Any, run_id: str, metric: str) -> int:

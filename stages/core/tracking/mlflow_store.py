@@ -19,7 +19,7 @@ LOCK = Path(".pipeline/mlflow.lock")
 ARTIFACTS = "mlartifacts"
 SCHEDULE_TAG = "schedule.params_sha256"
 PARENT_TAG = "mlflow.parentRunId"
-UNRELATED_SECTIONS = ("tracking", "build_base")
+UNRELATED_SECTIONS = ("tracking", "machine", "build_base")
 
 
 def store_lock() -> FileLock:

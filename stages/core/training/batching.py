@@ -1,4 +1,4 @@
-"""Rows to batches: contiguous, right-padded, supervised positions listed."""
+"""Rows to one forward pass: contiguous, right-padded, supervised positions listed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,14 @@ class Row:
         text: int64 [L] token ids without start or stop.
         codes: int64 [M].
         conditioning: [N, D], the emotion vector added.
+        replay: whether it speaks a language of the base.
     """
 
     utterance: str
     text: Tensor
     codes: Tensor
     conditioning: Tensor
+    replay: bool = False
 
 
 def collate(rows: Sequence[Row], settings: GptSettings) -> Batch:
@@ -57,17 +59,3 @@ def collate(rows: Sequence[Row], settings: GptSettings) -> Batch:
 
 def _framed(ids: Tensor, start: int, stop: int) -> Tensor:
     return torch.cat([ids.new_tensor([start]), ids.long(), ids.new_tensor([stop])])
-
-
-def length_bucketed(lengths: Sequence[int], batch_utterances: int, generator: torch.Generator) -> list[list[int]]:
-    """Batches of similar lengths in random order, every row once.
-
-    Rows are shuffled, cut into pools of 16 batches, sorted by length inside a pool; the batches are shuffled.
-    """
-    order = torch.randperm(len(lengths), generator=generator).tolist()
-    pool = 16 * batch_utterances
-    batches = []
-    for start in range(0, len(order), pool):
-        ranked = sorted(order[start : start + pool], key=lambda index: lengths[index])
-        batches += [ranked[at : at + batch_utterances] for at in range(0, len(ranked), batch_utterances)]
-    return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]

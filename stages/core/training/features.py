@@ -5,6 +5,7 @@ A shard holds `text` and `codes` (all utterances one after the other) with `text
 `voice` [U, N, D] and `emotion` [U, D]: what each utterance gives when it is a prompt.
 """
 
+import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stages.core.artifacts.files import read_jsonl
+from stages.core.errors import UserError
 from stages.core.training.batching import Row
 
 INDEX_FILE = "index.jsonl"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One line of the index.
 
@@ -62,12 +64,31 @@ def write_shard(path: Path, rows: Sequence[dict[str, Tensor]]) -> None:
     )
 
 
-class FeatureSet:
-    """The utterances of a features folder that pass a filter."""
+def read_index(path: Path) -> list[Utterance]:
+    """Every line of an index.
 
-    def __init__(self, folder: Path, wanted: Callable[[Utterance], bool]):
+    Raises:
+        UserError: a line is no JSON object with exactly the fields of `Utterance`.
+    """
+    try:
+        return [Utterance(**line) for line in read_jsonl(path)]
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: no index of features, as extract_features writes it: {error}") from None
+
+
+class FeatureSet:
+    """The utterances of a features folder that pass a filter.
+
+    Args:
+        index: name of the folder's file that lists them.
+
+    Raises:
+        UserError: the index is no index of features.
+    """
+
+    def __init__(self, folder: Path, wanted: Callable[[Utterance], bool], index: str = INDEX_FILE):
         self.folder = folder
-        everything = [Utterance(**line) for line in read_jsonl(folder / INDEX_FILE)]
+        everything = read_index(folder / index)
         self.by_id = {row.id: row for row in everything}
         self.utterances = [row for row in everything if wanted(row)]
         self.peers: dict[str, list[Utterance]] = defaultdict(list)
@@ -83,13 +104,13 @@ class FeatureSet:
         utterance = self.utterances[index]
         return self._row(utterance, self.by_id[utterance.prompt])
 
-    def row_with_random_prompt(self, index: int) -> Row:
-        """An utterance with another one of its speaker, drawn from torch's global generator."""
+    def row_with_random_prompt(self, index: int, seed: str) -> Row:
+        """An utterance with another one of its speaker; which one depends on `seed` and the utterance only."""
         utterance = self.utterances[index]
         peers = self.peers[utterance.speaker]
         if len(peers) == 1:
             return self.row(index)
-        peer = peers[int(torch.randint(len(peers) - 1, ()))]
+        peer = peers[random.Random(f"{seed} {utterance.id}").randrange(len(peers) - 1)]
         return self._row(utterance, peer if peer is not utterance else peers[-1])
 
     def text(self, index: int) -> Tensor:
@@ -101,7 +122,7 @@ class FeatureSet:
         at = slice(prompt.place, prompt.place + 1)
         conditioning = shard.get_slice("voice")[at].float()[0] + shard.get_slice("emotion")[at].float()
         return Row(utterance.id, self._slice(utterance, "text", "text_offsets"),
-                   self._slice(utterance, "codes", "code_offsets"), conditioning)
+                   self._slice(utterance, "codes", "code_offsets"), conditioning, utterance.role == "base")
 
     def _slice(self, utterance: Utterance, name: str, offsets: str) -> Tensor:
         shard: Any = self._open(utterance.shard)

@@ -1,185 +1,240 @@
-"""The training loop: clip, step, log, save; a killed run continues from its last saved step to the same bytes.
+"""The training loop: step, validate, choose, save. A killed run continues from its last saved step to the same bytes.
 
-The loop knows no model: `loss_of` turns the row indices of a batch into a loss and its figures.
+The loop knows no model. Its task turns the data of a step into gradients; what a step computes depends only on its
+number and the state, since every step seeds the random generators anew.
 """
 
+import math
+import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import nn
 
+from stages.core.errors import Interrupted, UserError
+from stages.core.training.interruption import Interruption
+from stages.core.training.parallel import Processes, copy_whole, whole
 from stages.core.training.resume import ResumeStore
 from stages.core.training.schedule import learning_rate_at
+from stages.core.training.state import LoopState, gather, scatter
 
-ADAM_SLOTS = ("step", "exp_avg", "exp_avg_sq")
-LossOf = Callable[[Sequence[int]], tuple[Tensor, dict[str, float]]]
-Report = Callable[[dict[str, float], dict[str, float]], None]
+Figures = dict[str, float]
+Report = Callable[[Figures, Figures], None]
+
+
+class Task(Protocol):
+    """What is trained, on what.
+
+    Attributes:
+        steps_per_epoch: the same for every epoch.
+    """
+
+    steps_per_epoch: int
+
+    @property
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        """What is trained, by name."""
+
+    def steps(self, epoch: int, first: int) -> Iterable[Any]:
+        """The data of each step of an epoch, from step `first` of it; the same on every call."""
+
+    def backward(self, data: Any) -> Figures:
+        """Leave the gradients of one step; the figures, of all processes, must hold `loss` and `tokens`."""
+
+    def utterances(self, data: Any) -> list[str]:
+        """What a step was made of, to name it in an error."""
+
+    def validate(self, stopping: Callable[[], bool]) -> Figures | None:
+        """Figures on held-out rows, empty without such rows; None as soon as `stopping` says so."""
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """Length, rate and rhythm of a run.
+    """Length, rate and rhythm of a run; the fields are those of the params sections.
 
     Attributes:
-        epochs: passes over the rows.
-        learning_rate, warmup_steps: peak and length of the linear rise; a cosine falls to 0 at the last step.
-        clip_norm: largest gradient norm.
-        log_every_steps, save_every_seconds: rhythm.
-        seed: of shuffling and dropout.
+        clip_norm, gradient_norm_max: a larger gradient is scaled down to the one, and skipped above the other.
+        skipped_steps_max: more skipped steps than this end the run.
+        validate_every_steps: besides step 0 and the end of each epoch; 0 for none.
+        metric, lower_is_better: what decides which weights are best.
+        patience_validations: end after so many validations without a better one; 0 for never.
+        hand_on: `best` or `last` weights.
     """
 
     epochs: int
     learning_rate: float
     warmup_steps: int
     clip_norm: float
+    gradient_norm_max: float
+    skipped_steps_max: int
     log_every_steps: int
+    validate_every_steps: int
+    metric: str
+    lower_is_better: bool
+    patience_validations: int
+    hand_on: str
     save_every_seconds: float
+    save_every_steps: int
     seed: int
 
 
 @dataclass
-class LoopState:
-    """Where a run stands; all of it is saved.
-
-    Attributes:
-        step: optimiser steps taken.
-        epoch, batch: the next batch's place.
-        tokens_seen: supervised tokens so far.
-        curve: one row of figures a log point; nothing in it depends on the clock.
-        window: sums of the figures since the last log point, and their number as `steps`.
-        run_id: of the tracking run that the curve goes to.
-    """
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    tokens_seen: int = 0
-    curve: list[dict[str, float]] = field(default_factory=list)
-    window: dict[str, float] = field(default_factory=dict)
-    run_id: str | None = None
-
-
-@dataclass
 class Loop:
-    """One training run.
-
-    Attributes:
-        parameters: what is trained, by name.
-        optimiser: over the same parameters.
-        epoch_batches: the row indices of every batch of an epoch, from its number; the same on every call.
-        loss_of: differentiable loss and figures of a batch; the figures must hold `tokens`.
-        validate: figures on held-out rows, at step 0 and after each epoch; or None.
-        store: where the state is saved.
-    """
+    """One training run of a task."""
 
     settings: LoopSettings
-    parameters: Mapping[str, torch.nn.Parameter]
+    task: Task
     optimiser: torch.optim.Optimizer
-    epoch_batches: Callable[[int], list[list[int]]]
-    loss_of: LossOf
-    validate: Callable[[], dict[str, float]] | None
     store: ResumeStore
+    processes: Processes
     state: LoopState = field(default_factory=LoopState)
 
     def run(self, report: Report) -> LoopState:
-        """Train to the end, from the saved state if there is one.
+        """Train to the end, from the saved state if there is one; leave the weights that are handed on.
 
         `report` gets every row of the curve, those of the saved state first, and its timings beside it.
+
+        Raises:
+            Interrupted: a signal asked to stop; the state is saved.
+            UserError: too many steps had to be skipped.
         """
-        self._restore(report)
-        total_steps = self.settings.epochs * len(self.epoch_batches(0))
-        clock = _Clock(total_steps, self.state)
-        if self.state.step == 0:
-            self._add_point(self._validation(), report)
-        while self.state.epoch < self.settings.epochs:
-            batches = self.epoch_batches(self.state.epoch)
-            while self.state.batch < len(batches):
-                self._step(batches[self.state.batch], total_steps)
-                if self.state.step % self.settings.log_every_steps == 0:
-                    self._add_point(self._close_window(), report, clock.timings(self.state))
-                self.store.save_when_due(self._snapshot, self.settings.save_every_seconds)
-            self.state.epoch, self.state.batch = self.state.epoch + 1, 0
-            self._add_point(self._validation(), report)
-        self.store.save(*self._snapshot())
+        self.report, self.interruption = report, Interruption()
+        self.total_steps = self.settings.epochs * self.task.steps_per_epoch
+        self._restore()
+        self.clock, self.saved = _Clock(self.state), (time.monotonic(), self.state.step)
+        with self.interruption.watch():
+            self._validate_when_due()
+            while not self._is_over():
+                for data in self.task.steps(*divmod(self.state.step, self.task.steps_per_epoch)):
+                    self._step(data)
+                    self._log_when_due()
+                    self._validate_when_due()
+                    self._save_when_due()
+                    if self._is_over():
+                        break
+            if self.saved[1] != self.state.step:
+                self._save()
+        self._take_best()
         return self.state
 
-    def _step(self, rows: Sequence[int], total_steps: int) -> None:
-        rate = learning_rate_at(self.state.step, total_steps, self.settings.learning_rate, self.settings.warmup_steps)
+    def _is_over(self) -> bool:
+        patience = self.settings.patience_validations
+        return self.state.step >= self.total_steps or 0 < patience <= self.state.patience_used
+
+    def _step(self, data: Any) -> None:
+        settings, state = self.settings, self.state
+        rate = learning_rate_at(state.step, self.total_steps, settings.learning_rate, settings.warmup_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        loss, figures = self.loss_of(rows)
+        torch.manual_seed((settings.seed * 1_000_003 + state.step) * 4_099 + self.processes.rank)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.parameters.values(), self.settings.clip_norm, error_if_nonfinite=True
-        )
+        figures = self.task.backward(data)
+        norm = whole(nn.utils.clip_grad_norm_(self.task.parameters.values(), settings.clip_norm)).item()
+        state.step += 1
+        if not (math.isfinite(figures["loss"]) and norm <= settings.gradient_norm_max):
+            self._skip(data, figures["loss"], norm)
+            return
         self.optimiser.step()
-        self.state.step += 1
-        self.state.batch += 1
-        self.state.tokens_seen += int(figures["tokens"])
-        figures = {**figures, "loss": loss.item(), "learning_rate": rate, "gradient_norm": norm.item(), "steps": 1}
-        for name, value in figures.items():
-            self.state.window[name] = self.state.window.get(name, 0) + value
+        state.count({**figures, "learning_rate": rate, "gradient_norm": norm})
 
-    def _close_window(self) -> dict[str, float]:
-        """Mean figures a step since the last log point."""
-        steps = self.state.window["steps"]
-        means = {name: value / steps for name, value in self.state.window.items() if name not in ("steps", "tokens")}
-        self.state.window = {}
-        return means
+    def _skip(self, data: Any, loss: float, norm: float) -> None:
+        """Count a step whose gradient must not be used."""
+        utterances, limit = self.task.utterances(data), self.settings.skipped_steps_max
+        reason = f"loss {loss:.4g}, gradient norm {norm:.4g} (gradient_norm_max {self.settings.gradient_norm_max:g})"
+        self.state.skipped.append({"step": self.state.step, "reason": reason, "utterances": utterances})
+        named = f"step {self.state.step}: {reason}; utterances {', '.join(utterances)}"
+        if len(self.state.skipped) > limit:
+            raise UserError(f"more than skipped_steps_max = {limit} step(s) had to be skipped; the last is {named}")
+        if self.processes.is_main:
+            print(f"skipped {named}", flush=True)
 
-    def _validation(self) -> dict[str, float]:
-        return self.validate() if self.validate else {}
+    def _log_when_due(self) -> None:
+        if self.state.step % self.settings.log_every_steps == 0 and self.state.window:
+            self._add_point(self.state.close_window(), self.clock.timings(self.state, self.total_steps))
 
-    def _add_point(self, figures: dict[str, float], report: Report, timings: dict[str, float] | None = None) -> None:
+    def _validate_when_due(self) -> None:
+        """Validate once at step 0, at the end of each epoch and every `validate_every_steps`."""
+        every, state = self.settings.validate_every_steps, self.state
+        due = state.step % self.task.steps_per_epoch == 0 or (every and state.step % every == 0)
+        if not due or state.validated_at == state.step:
+            return
+        figures = self.task.validate(lambda: self.processes.any_of(self.interruption.number > 0)[0])
+        if figures is None:
+            self._stop()
+            return
+        state.validated_at = state.step
         if figures:
-            point = {"step": self.state.step, "tokens_seen": self.state.tokens_seen, **figures}
-            self.state.curve.append(point)
-            report(point, timings or {})
+            self._keep_if_best(figures[self.settings.metric])
+            self._add_point(figures, {})
 
-    def _snapshot(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        tensors = {f"parameter/{name}": value.detach() for name, value in self.parameters.items()}
-        for name, value in self.parameters.items():
-            for key, slot in self.optimiser.state.get(value, {}).items():
-                tensors[f"{key}/{name}"] = slot
-        tensors["rng"] = torch.get_rng_state()
-        return tensors, vars(self.state)
+    def _keep_if_best(self, value: float) -> None:
+        state, sign = self.state, 1 if self.settings.lower_is_better else -1
+        if state.best_value is not None and sign * value >= sign * state.best_value:
+            state.patience_used += 1
+            return
+        state.best_step, state.best_value, state.patience_used = state.step, value, 0
+        tensors = {name: whole(parameter) for name, parameter in self.task.parameters.items()}
+        if self.processes.is_main and self.settings.hand_on == "best":
+            self.store.save_best(tensors)
 
-    def _restore(self, report: Report) -> None:
-        torch.manual_seed(self.settings.seed)
+    def _take_best(self) -> None:
+        """Put the best weights in place, if those are handed on and are not the last."""
+        if self.settings.hand_on == "last" or self.state.best_step in (-1, self.state.step):
+            return
+        with torch.no_grad():
+            for name, value in self.store.load_best().items():
+                copy_whole(self.task.parameters[name], value)
+
+    def _add_point(self, figures: Figures, timings: Figures) -> None:
+        point = {"step": self.state.step, "tokens_seen": self.state.tokens_seen, **figures}
+        self.state.curve.append(point)
+        self.report(point, timings)
+
+    def _save_when_due(self) -> None:
+        seconds, steps = time.monotonic() - self.saved[0], self.state.step - self.saved[1]
+        due = seconds >= self.settings.save_every_seconds or steps >= self.settings.save_every_steps
+        stopping, due = self.processes.any_of(self.interruption.number > 0, due)
+        if stopping:
+            self._stop()
+        if due:
+            self._save()
+
+    def _stop(self) -> None:
+        self._save()
+        raise Interrupted(self.interruption.number or signal.SIGTERM, self.state.step)
+
+    def _save(self) -> None:
+        tensors = gather(self.task.parameters, self.optimiser)
+        if self.processes.is_main:
+            self.store.save(tensors, vars(self.state))
+        self.saved = (time.monotonic(), self.state.step)
+
+    def _restore(self) -> None:
         saved = self.store.load()
         if saved is None:
             return
-        tensors, state = saved
-        with torch.no_grad():
-            for name, value in self.parameters.items():
-                value.copy_(tensors[f"parameter/{name}"])
-                slots = {key: tensors[f"{key}/{name}"].to(value.device) for key in ADAM_SLOTS
-                         if f"{key}/{name}" in tensors}
-                if slots:
-                    self.optimiser.state[value] = slots
-        torch.set_rng_state(tensors["rng"])
-        self.state = LoopState(**{**state, "run_id": self.state.run_id})
+        scatter(saved[0], self.task.parameters, self.optimiser)
+        self.state = LoopState(**{**saved[1], "run_id": self.state.run_id})
         for point in self.state.curve:
-            report(point, {})
+            self.report(point, {})
 
 
 class _Clock:
-    """Speed between two log points, and the time left; nothing that is saved."""
+    """Speed since the last log point, and the time left; nothing that is saved."""
 
-    def __init__(self, total_steps: int, state: LoopState):
-        self.total_steps, self.first_step, self.tokens = total_steps, state.step, state.tokens_seen
+    def __init__(self, state: LoopState):
+        self.first_step, self.tokens = state.step, state.tokens_seen
         self.started = self.since = time.monotonic()
 
-    def timings(self, state: LoopState) -> dict[str, float]:
+    def timings(self, state: LoopState, total_steps: int) -> Figures:
         now = time.monotonic()
         seconds_a_step = (now - self.started) / (state.step - self.first_step)
         timings = {
             "tokens_per_second": (state.tokens_seen - self.tokens) / (now - self.since),
-            "eta_seconds": seconds_a_step * (self.total_steps - state.step),
+            "eta_seconds": seconds_a_step * (total_steps - state.step),
         }
         self.tokens, self.since = state.tokens_seen, now
         return timings

@@ -52,21 +52,6 @@ def is_text_table(name: str) -> bool:
     return any(table in name for table in ROW_TABLES)
 
 
-def freeze_base_rows(model: nn.Module, base_rows: int) -> None:
-    """Let only the rows from `base_rows` on get a gradient in the text tables that are trained.
-
-    Without decay, AdamW leaves a row that never had a gradient as it is, to the byte.
-    """
-    def mask(gradient: Tensor) -> Tensor:
-        gradient = gradient.clone()
-        gradient[:base_rows] = 0
-        return gradient
-
-    for name, value in model.named_parameters():
-        if value.requires_grad and is_text_table(name):
-            value.register_hook(mask)
-
-
 def save_adapter(wrapped: PeftModel, folder: Path) -> None:
     """Write the adapter as plain PEFT reads it."""
     wrapped.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)

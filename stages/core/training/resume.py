@@ -4,14 +4,13 @@ import hashlib
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -33,16 +32,16 @@ def fingerprint(params: Any, inputs: list[Path]) -> str:
 
 
 class ResumeStore:
-    """The last saved state of one run: tensors, and JSON in the header, in one safetensors file.
+    """The last saved states of one run, and its best weights: safetensors files with JSON in the header.
 
     Args:
         folder: `.resume/<stage>/<fingerprint>`.
+        keep: how many states stay.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.path = folder / "state.safetensors"
-        self.saved_at = time.monotonic()
+    def __init__(self, folder: Path, keep: int = 1):
+        self.folder, self.keep = folder, keep
+        self.best_path = folder / "best.safetensors"
 
     def lock(self) -> AbstractContextManager[Any]:
         """Hold this run's folder, so that no second process trains the same.
@@ -57,35 +56,69 @@ class ResumeStore:
         except Timeout:
             raise UserError(f"{self.folder}: another process is training this; wait for it or stop it") from None
 
-    def save_when_due(self, snapshot: Callable[[], Snapshot], every_seconds: float) -> None:
-        """Save if `every_seconds` have passed since the last time."""
-        if time.monotonic() - self.saved_at >= every_seconds:
-            self.save(*snapshot())
-
     def save(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Replace the saved state atomically."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = self.path.with_suffix(".partial")
-        contiguous = {name: value.contiguous() for name, value in tensors.items()}
-        save_file(contiguous, scratch, metadata={"state": json.dumps(state)})
-        with open(scratch, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(scratch, self.path)
-        self.saved_at = time.monotonic()
+        """Add a state, named by its step, and drop the oldest beyond `keep`."""
+        self._write(self.folder / f"state-{state['step']:09d}.safetensors", tensors, state)
+        for path in self.states()[: -self.keep]:
+            path.unlink()
+
+    def save_best(self, tensors: dict[str, Tensor]) -> None:
+        """Replace the best weights."""
+        self._write(self.best_path, tensors, {})
 
     def load(self) -> Snapshot | None:
-        """The saved tensors and state, or None."""
-        if not self.path.is_file():
-            return None
-        with safe_open(self.path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, json.loads(file.metadata()["state"])
+        """The newest state that can be read, or None; a damaged one is named and passed over."""
+        for path in reversed(self.states()):
+            try:
+                return _read(path)
+            except (SafetensorError, KeyError, ValueError) as error:
+                print(f"{path}: damaged, an older state is taken: {error}", file=sys.stderr)
+        return None
+
+    def peek(self) -> dict[str, Any] | None:
+        """The newest state without its tensors, or None."""
+        for path in reversed(self.states()):
+            try:
+                return _read_header(path)
+            except (SafetensorError, KeyError, ValueError):
+                continue
+        return None
+
+    def load_best(self) -> dict[str, Tensor]:
+        """The best weights."""
+        return _read(self.best_path)[0]
+
+    def states(self) -> list[Path]:
+        """Files of the saved states, the newest last."""
+        return sorted(self.folder.glob("state-*.safetensors"))
 
     def prune_siblings(self) -> None:
         """Forget the states of other settings and inputs, the newest of them excepted.
 
         This run's own state stays, even finished: it is what a kill between training and the engine's commit needs.
         """
-        others = [path for path in self.folder.parent.glob("*/state.safetensors") if path.parent != self.folder]
-        for path in sorted(others, key=lambda path: path.stat().st_mtime)[:-1]:
-            shutil.rmtree(path.parent, ignore_errors=True)
+        others = {path.parent: path.stat().st_mtime for path in self.folder.parent.glob("*/state-*.safetensors")
+                  if path.parent != self.folder}
+        for folder in sorted(others, key=lambda folder: others[folder])[:-1]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _write(self, path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Write atomically and durably."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(".partial")
+        held = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(held, scratch, metadata={"state": json.dumps(state)})
+        with open(scratch, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    with safe_open(path, "pt") as file:
+        return dict(json.loads(file.metadata()["state"]))
+
+
+def _read(path: Path) -> Snapshot:
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, json.loads(file.metadata()["state"])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.core.errors import UserError
+from stages.core.errors import Interrupted, UserError
 from stages.core.params.shared import TrackingConfig
-from stages.core.tracking.mlflow_runs import last_step, log_to_parent, stage_run
+from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
 from stages.core.tracking.mlflow_store import PARENT_TAG, open_store, schedule_hash, schedule_name
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -78,7 +78,13 @@ def test_failed_stage_fails_its_run_and_its_schedule_and_keeps_its_curve(client)
         run.log_metrics({"code_loss": 2.5}, step=100)
         raise ZeroDivisionError
     assert {held.info.status for held in runs(client)} == {"FAILED"}
-    assert last_step(run.id, "code_loss") == 100
+    assert [entry.step for entry in client.get_metric_history(run.id, "code_loss")] == [100]
+
+
+def test_a_stage_that_a_signal_stopped_is_killed_not_failed(client):
+    with pytest.raises(Interrupted), stage_run("finetune@lora", {}):
+        raise Interrupted(15, step=3)
+    assert {held.info.status for held in runs(client)} == {"KILLED"}
 
 
 def test_resumed_stage_continues_its_run_and_logs_no_step_twice(client):
@@ -97,7 +103,6 @@ def test_resumed_stage_continues_its_run_and_logs_no_step_twice(client):
 def test_resume_state_of_a_deleted_store_starts_a_new_run(client):
     with stage_run("finetune@lora", {}, run_id="0" * 32) as run:
         assert run.id != "0" * 32
-    assert last_step("0" * 32, "code_loss") == -1
 
 
 def test_final_results_close_the_parent(client):

@@ -1,6 +1,8 @@
+import pytest
 import torch
 
 from stages.core.artifacts.files import write_jsonl
+from stages.core.errors import UserError
 from stages.core.training.features import INDEX_FILE, FeatureSet, write_shard
 
 
@@ -33,8 +35,22 @@ def test_rows_come_back_with_their_prompts_conditioning(tmp_path):
 def test_a_random_prompt_is_never_the_utterance_itself(tmp_path):
     rows = make_features(tmp_path)
     features = FeatureSet(tmp_path, lambda row: row.split == "train")
-    torch.manual_seed(0)
     own = rows[0]["voice"] + rows[0]["emotion"]
-    drawn = [features.row_with_random_prompt(0).conditioning for _ in range(30)]
+    drawn = [features.row_with_random_prompt(0, str(seed)).conditioning for seed in range(30)]
     assert all(not torch.allclose(one, own, atol=1e-2) for one in drawn)
     assert len({tuple(one.flatten().tolist()) for one in drawn}) == 2
+
+
+def test_a_prompt_depends_on_the_seed_and_not_on_what_was_drawn_before(tmp_path):
+    make_features(tmp_path)
+    features = FeatureSet(tmp_path, lambda row: row.split == "train")
+    first = features.row_with_random_prompt(0, "7 1").conditioning
+    for index in range(4):
+        features.row_with_random_prompt(index, "7 2")
+    assert torch.equal(first, features.row_with_random_prompt(0, "7 1").conditioning)
+
+
+def test_a_file_that_is_no_index_is_refused(tmp_path):
+    write_jsonl(tmp_path / "manifest.jsonl", [{"audio": "a.wav", "text": "x"}])
+    with pytest.raises(UserError, match=r"manifest\.jsonl: no index of features"):
+        FeatureSet(tmp_path, lambda row: True, "manifest.jsonl")

@@ -5,9 +5,10 @@ from peft import PeftModel
 from stages.core.errors import UserError
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.training.batching import collate
-from stages.core.training.lora import add_lora, freeze_base_rows, matching_modules, merge, save_adapter
+from stages.core.training.lora import add_lora, is_text_table, matching_modules, merge, save_adapter
 from stages.core.training.objective import compute_losses, weighted_loss
 from stages.core.training.optimiser import build_optimiser
+from stages.core.training.parallel import zero_first_rows
 from tests.tiny import SETTINGS, make_rows
 
 TARGETS = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
@@ -19,7 +20,6 @@ def trained(steps: int = 5):
     voice = UnifiedVoice(SETTINGS).eval()
     before = {name: value.clone() for name, value in voice.state_dict().items()}
     wrapped = add_lora(voice, 4, 8, 0.0, TARGETS)
-    freeze_base_rows(voice, BASE_ROWS)
     parameters = {name: value for name, value in voice.named_parameters() if value.requires_grad}
     optimiser = build_optimiser(parameters, weight_decay=0.5)
     for group in optimiser.param_groups:
@@ -29,6 +29,9 @@ def trained(steps: int = 5):
         losses = compute_losses(voice, batch)
         optimiser.zero_grad()
         weighted_loss(losses, 0.2, 0.8, losses.text_tokens, losses.code_tokens).backward()
+        for name, value in parameters.items():
+            if is_text_table(name):
+                zero_first_rows(value.grad, BASE_ROWS)
         optimiser.step()
     return voice, wrapped, before, batch
 
@@ -78,3 +81,9 @@ def test_globs_are_accepted():
 def test_a_target_that_matches_nothing_lists_near_names():
     with pytest.raises(UserError, match=r"attn\.c_atn.*attn\.c_attn"):
         matching_modules(UnifiedVoice(SETTINGS), ["attn.c_atn"])
+
+
+def test_the_globs_that_circulate_are_translated():
+    seed_style = ["gpt.h.*.attn.c_attn", "gpt.h.*.attn.c_proj", "gpt.h.*.mlp.c_fc", "gpt.h.*.mlp.c_proj"]
+    assert len(matching_modules(UnifiedVoice(SETTINGS), seed_style)) == SETTINGS.layers * 4
+    add_lora(UnifiedVoice(SETTINGS), 4, 8, 0.0, seed_style)

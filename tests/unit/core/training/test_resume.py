@@ -12,6 +12,7 @@ def test_state_comes_back_as_it_was(tmp_path):
     assert store.load() is None
     store.save({"weight": torch.arange(3.0)}, {"step": 4, "curve": [{"loss": 0.1}]})
     tensors, state = store.load()
+    assert store.peek() == state
     assert torch.equal(tensors["weight"], torch.arange(3.0)) and state == {"step": 4, "curve": [{"loss": 0.1}]}
 
 
@@ -31,7 +32,7 @@ def test_the_fingerprint_knows_params_and_bytes(tmp_path):
 def test_old_states_of_other_settings_go_the_newest_excepted(tmp_path):
     for age, name in enumerate(["newest", "old", "older", "own"]):
         (tmp_path / name).mkdir()
-        ResumeStore(tmp_path / name).save({}, {})
-        os.utime(tmp_path / name / "state.safetensors", (1000 - age, 1000 - age))
+        ResumeStore(tmp_path / name).save({}, {"step": 3})
+        os.utime(tmp_path / name / "state-000000003.safetensors", (1000 - age, 1000 - age))
     ResumeStore(tmp_path / "own").prune_siblings()
     assert {path.name for path in tmp_path.iterdir()} == {"newest", "own"}

@@ -1,0 +1,29 @@
+"""SIGTERM and SIGINT as a wish: the run saves its state at the next step and ends. Slurm preempts by SIGTERM."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interruption:
+    """The signal that asked to stop, 0 for none."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Catch the signals; a second one has its usual effect."""
+        before = {number: signal.signal(number, self._catch) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
