@@ -7,7 +7,7 @@ SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-.PHONY: run setup test lint typecheck ui bench base preset graph clean
+.PHONY: run setup test interop lint typecheck ui bench stages base preset graph clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## set up if needed, run what is stale, show the results
@@ -25,6 +25,10 @@ $(READY): pyproject.toml constraints.txt workflow/setup.py
 test: $(READY)  ## every test
 	@python -m pytest
 
+interop: $(READY)  ## add upstream's package to .venv, then compare the model with it
+	@python workflow/setup.py --interop
+	@python -m pytest -m interop
+
 lint: $(READY)  ## ruff
 	@ruff check .
 
@@ -34,7 +38,10 @@ typecheck: $(READY)  ## mypy
 ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
 	@mlflow ui --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///mlflow.db
 
-bench: $(READY)  ## seconds and memory of each stage's last run
+bench: $(READY)  ## speed and memory of training, reading and text; writes benchmarks/results
+	@python -m benchmarks
+
+stages: $(READY)  ## seconds and memory of each stage's last run
 	@python -m workflow.summary --stages
 
 base: $(READY)  ## train the miniature base anew and compare it with the shipped one
