@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import sentencepiece
+import torch
 
 from stages.core.errors import UserError
 from stages.core.model.checkpoint import WEIGHTS_FILE, load_base, load_phase
@@ -50,6 +51,7 @@ def build_trainee(job: Job) -> Trainee:
     pieces = model.settings.number_text_tokens
     if job.vocabulary and (found := _pieces(job.vocabulary)) != pieces:
         raise UserError(f"{job.vocabulary}: has {found} pieces, {job.start / WEIGHTS_FILE} has rows for {pieces}")
+    torch.manual_seed(job.config.seed)
     return prepare_model(model, job.phase, settings.number_text_tokens)
 
 

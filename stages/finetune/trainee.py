@@ -1,8 +1,8 @@
 """The model of a phase: which of its parameters are trained, and what becomes of them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from peft import PeftModel
 from torch import Tensor, nn
 
 from stages.core.model.unified_voice import UnifiedVoice
@@ -10,13 +10,16 @@ from stages.core.training.lora import add_lora, is_text_table, merge
 from stages.core.training.parallel import zero_first_rows
 from stages.finetune.config import Phase
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
 
 @dataclass
 class Trainee:
     """The model of a phase, its adapter where it is LoRA, and how many text rows it then leaves as they are."""
 
     model: UnifiedVoice
-    adapter: PeftModel | None
+    adapter: "PeftModel | None"
     frozen_rows: int = 0
 
     def parameters(self) -> dict[str, nn.Parameter]:

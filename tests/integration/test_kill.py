@@ -1,7 +1,8 @@
-"""kill -9 of the trainer: the next start goes on from the last saved step, to the same bytes."""
+"""The trainer killed, stopped and continued, as real processes: the same bytes, one MLflow run, no step twice."""
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,63 +14,97 @@ import yaml
 
 from stages.core.params.shared import TrackingConfig
 from stages.core.tracking.mlflow_store import open_store
-from tests.tiny_project import ROOT, make_project
+from tests.tiny_job import make_workplace
+from tests.tiny_project import ROOT
 
 TRAIN = [sys.executable, "-m", "stages", "finetune", "--phase", "full"]
+KILLS, EPOCHS = 3, 60
 
 
-@pytest.fixture(scope="module")
-def ready(tmp_path_factory):
-    """A tiny project up to its features; the phase is long enough to be killed in the middle."""
-    folder = tmp_path_factory.mktemp("kill")
-    params = make_project(folder)
-    params["phases"] = {"full": params["phases"]["full"] | {"start_from": "base", "epochs": 30}}
-    params["export_model"]["phase"] = "full"
-    params["finetune"]["log_every_steps"] = 1
-    params["machine"] |= {"save_every_seconds": 0.05, "keep_states": 1}
+@pytest.fixture()
+def place(tmp_path):
+    """A phase of 60 epochs of several steps, saved as often as can be, with a figure a step."""
+    make_workplace(tmp_path)
+    change_params(tmp_path, "phases", {"full": {
+        **yaml.safe_load((tmp_path / "params.yaml").read_text())["phases"]["full"], "start_from": "base",
+        "epochs": EPOCHS}})
+    change_params(tmp_path, "export_model", {"phase": "full"})
+    change_params(tmp_path, "finetune", {"log_every_steps": 1})
+    change_params(tmp_path, "machine", {"save_every_seconds": 0.02})
+    return tmp_path
+
+
+def change_params(folder: Path, section: str, changes) -> None:
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params[section] = changes if section == "phases" else params[section] | changes
     (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
-    for stage in ("prepare_corpus", "train_vocabulary", "extract_features"):
-        subprocess.run([sys.executable, "-m", "stages", stage], cwd=folder, env=environment(), check=True)
-    return folder
 
 
 def environment():
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def saved_states(folder: Path) -> list[Path]:
-    return list((folder / ".resume").glob("finetune@full/*/state-*.safetensors"))
+def saved_step(folder: Path) -> int:
+    states = sorted((folder / ".resume").glob("finetune@full/*/state-*.safetensors"))
+    return int(states[-1].stem.removeprefix("state-")) if states else -1
 
 
-def kill_after_saves(folder: Path, saves: int) -> None:
-    """Start the trainer, kill it hard once it has saved so often."""
-    with subprocess.Popen(TRAIN, cwd=folder, env=environment(), stdout=subprocess.DEVNULL) as trainer:
-        seen: set[int] = set()
+def stop_at(folder: Path, step: int, number: signal.Signals) -> tuple[int, float, str]:
+    """Start the trainer and send it a signal once it has saved `step`; exit status, seconds it took, stderr."""
+    with subprocess.Popen(TRAIN, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True) as trainer:
         deadline = time.monotonic() + 120
-        while len(seen) < saves and trainer.poll() is None and time.monotonic() < deadline:
-            seen |= {path.stat().st_mtime_ns for path in saved_states(folder)}
-            time.sleep(0.002)
-        assert trainer.poll() is None, "the trainer ended before it was killed"
-        trainer.send_signal(signal.SIGKILL)
+        while saved_step(folder) < step and trainer.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert trainer.poll() is None, "the trainer ended before it was stopped"
+        began = time.monotonic()
+        trainer.send_signal(number)
+        _, said = trainer.communicate(timeout=60)
+        return trainer.returncode, time.monotonic() - began, said
 
 
-def test_killed_trainings_end_in_the_bytes_of_an_undisturbed_one(ready, monkeypatch):
-    kill_after_saves(ready, saves=3)
-    assert not (ready / "data/checkpoints/full").exists()
-    kill_after_saves(ready, saves=8)
-    done = subprocess.run(TRAIN, cwd=ready, env=environment(), capture_output=True, text=True, check=True)
-    interrupted = {path.name: path.read_bytes() for path in (ready / "data/checkpoints/full").iterdir()}
+def train(folder: Path) -> dict[str, bytes]:
+    """Train to the end; the bytes of the phase's folder."""
+    subprocess.run(TRAIN, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    return {path.name: path.read_bytes() for path in (folder / "data/checkpoints/full").iterdir()}
 
-    monkeypatch.chdir(ready)
-    client, experiment = open_store(TrackingConfig(uri="sqlite:///mlflow.db", experiment="amharic-indextts2"))
-    runs = [run for run in client.search_runs([experiment]) if run.info.run_name == "finetune@full"]
+
+def runs_of(folder: Path, monkeypatch):
+    monkeypatch.chdir(folder)
+    uri = f"sqlite:///{folder}/mlflow.db"
+    client, experiment = open_store(TrackingConfig(uri=uri, experiment="amharic-indextts2"))
+    return client, [run for run in client.search_runs([experiment]) if run.info.run_name == "finetune@full"]
+
+
+def test_killed_trainings_end_in_the_bytes_of_an_undisturbed_one(place, monkeypatch):
+    steps = EPOCHS * 6
+    moments = sorted(random.Random(time.time_ns()).sample(range(1, steps * 3 // 4), KILLS))
+    for moment in moments:
+        stop_at(place, moment, signal.SIGKILL)
+        assert not (place / "data/checkpoints/full").exists()
+    interrupted = train(place)
+
+    client, runs = runs_of(place, monkeypatch)
     assert len(runs) == 1, "a resumed phase continues its run"
-    steps = [point.step for point in client.get_metric_history(runs[0].info.run_id, "loss")]
-    assert len(steps) == len(set(steps)) == json.loads(interrupted["summary.json"])["steps"]
+    for metric in ("loss", "validation_code_cross_entropy"):
+        met = [point.step for point in client.get_metric_history(runs[0].info.run_id, metric)]
+        assert len(met) == len(set(met)), f"{metric} has double steps after kills at {moments}"
+    assert json.loads(interrupted["summary.json"])["steps"] == steps
 
-    for path in saved_states(ready):
+    for path in (place / ".resume").rglob("*.safetensors"):
         path.unlink()
-    subprocess.run(TRAIN, cwd=ready, env=environment(), check=True, stdout=subprocess.DEVNULL)
-    undisturbed = {path.name: path.read_bytes() for path in (ready / "data/checkpoints/full").iterdir()}
-    assert interrupted == undisturbed
-    assert "continues at step" in done.stdout
+    assert interrupted == train(place), f"killed at the steps {moments}"
+
+
+def test_a_preempted_training_saves_within_seconds_and_continues(place, monkeypatch):
+    change_params(place, "machine", {"save_every_seconds": 0.5})
+    status, seconds, said = stop_at(place, 20, signal.SIGTERM)
+    assert status == 128 + signal.SIGTERM and seconds < 10
+    at = saved_step(place)
+    assert f"stopped by SIGTERM at step {at}" in said and not (place / "data/checkpoints/full").exists()
+    _, runs = runs_of(place, monkeypatch)
+    assert [run.info.status for run in runs] == ["KILLED"]
+    done = subprocess.run(TRAIN, cwd=place, env=environment(), check=True, capture_output=True, text=True)
+    assert f"continues at step {at}" in done.stdout
+    _, runs = runs_of(place, monkeypatch)
+    assert [run.info.status for run in runs] == ["FINISHED"]

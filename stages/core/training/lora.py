@@ -1,26 +1,34 @@
-"""LoRA through PEFT: adapters on the GPT's blocks, new vocabulary rows trained whole."""
+"""LoRA through PEFT: adapters on the GPT's blocks, new vocabulary rows trained whole.
+
+peft takes seconds to import, so it is imported where it is used.
+"""
 
 import fnmatch
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from torch import Tensor, nn
 
 from stages.core.errors import UserError
 from stages.core.model.unified_voice import UnifiedVoice
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
 ROW_TABLES = ("text_embedding", "text_head")
 
 
-def add_lora(model: UnifiedVoice, rank: int, alpha: int, dropout: float, targets: Sequence[str]) -> PeftModel:
+def add_lora(model: UnifiedVoice, rank: int, alpha: int, dropout: float, targets: Sequence[str]) -> "PeftModel":
     """Wrap a model in place; the adapters and copies of the text tables are what is trained.
 
     Raises:
         UserError: a target matches no module; near names are listed.
     """
+    from peft import LoraConfig, TaskType, get_peft_model
+
     config = LoraConfig(
         task_type=TaskType.FEATURE_EXTRACTION, r=rank, lora_alpha=alpha, lora_dropout=dropout, bias="none",
         target_modules=matching_modules(model, targets), modules_to_save=list(ROW_TABLES), fan_in_fan_out=True,
@@ -52,12 +60,12 @@ def is_text_table(name: str) -> bool:
     return any(table in name for table in ROW_TABLES)
 
 
-def save_adapter(wrapped: PeftModel, folder: Path) -> None:
+def save_adapter(wrapped: "PeftModel", folder: Path) -> None:
     """Write the adapter as plain PEFT reads it."""
     wrapped.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
 
 
-def merge(wrapped: PeftModel) -> dict[str, Tensor]:
+def merge(wrapped: "PeftModel") -> dict[str, Tensor]:
     """Weights of the model with the adapters added, under the model's own names."""
     with torch.no_grad():
         return dict(wrapped.merge_and_unload().state_dict())

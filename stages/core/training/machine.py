@@ -1,8 +1,10 @@
 """What the section `machine` asks for: the dtype of matrix products, and what saves memory or time in the model."""
 
 import time
+from functools import partial
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.params.shared import MachineConfig
@@ -34,9 +36,9 @@ def _seconds(dtype: torch.dtype, device: torch.device) -> float:
 
 
 def adapt_model(model: UnifiedVoice, machine: MachineConfig) -> None:
-    """Turn on what the section asks for, in place."""
-    if machine.activation_checkpointing:
-        model.gpt.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    if machine.compile:
-        for block in model.gpt.h:
+    """Turn on what the section asks for, block by block, in place; names of parameters stay."""
+    for block in model.gpt.h:
+        if machine.activation_checkpointing:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        if machine.compile:
             block.compile(dynamic=True)
