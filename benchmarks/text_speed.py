@@ -1,24 +1,22 @@
-"""Sentences a second of the text front end on one core: `python -m benchmarks.text_speed`
+"""Sentences a second of the text front end on one core.
 
 Two mixtures: sentences of the Universal Declaration as they stand in data/text/amh.txt (parted by wordspaces), and the
 same with every fifth sentence replaced by one with numbers and abbreviations from the public cases.
-Writes benchmarks/results/text_speed.json.
 """
 
 import csv
-import sys
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from stages.core.artifacts.files import write_json
+from benchmarks.device import Machine
 from stages.core.text.config import settings_hash, standard_config
 from stages.core.text.normalise import Normaliser
 from stages.core.text.sentences import split_sentences
 
 TEXT = Path("data/text/amh.txt")
 CASES = Path("tests/fixtures/amharic_cases.tsv")
-RESULT = Path("benchmarks/results/text_speed.json")
 GOAL_SENTENCES_PER_SECOND = 20_000
 REPEATS = 15
 CASE_EVERY = 5
@@ -34,7 +32,7 @@ def mixed_sentences(plain: list[str]) -> list[str]:
     return [cases[i // CASE_EVERY % len(cases)] if i % CASE_EVERY == 0 else text for i, text in enumerate(plain)]
 
 
-def measure(normaliser: Normaliser, sentences: list[str]) -> dict[str, float]:
+def measure_speed(normaliser: Normaliser, sentences: list[str]) -> dict[str, float]:
     """Median and best speed over repeats, each over all sentences; results are not cached between them."""
     speeds = []
     for _ in range(REPEATS):
@@ -51,27 +49,18 @@ def measure(normaliser: Normaliser, sentences: list[str]) -> dict[str, float]:
     }
 
 
-def main() -> int:
+def measure(machine: Machine) -> dict[str, Any]:
+    """Speeds of three mixtures, and the time to build the normaliser."""
     config = standard_config()
     start = time.process_time()
     normaliser = Normaliser(config)
     build_seconds = time.process_time() - start
     plain = plain_sentences() * 10
-    result = {
-        "plain": measure(normaliser, plain),
-        "one_in_five_with_numbers": measure(normaliser, mixed_sentences(plain)),
-        "only_public_cases": measure(normaliser, mixed_sentences(plain)[::CASE_EVERY]),
+    return {
+        "plain": measure_speed(normaliser, plain),
+        "one_in_five_with_numbers": measure_speed(normaliser, mixed_sentences(plain)),
+        "only_public_cases": measure_speed(normaliser, mixed_sentences(plain)[::CASE_EVERY]),
         "build_seconds": round(build_seconds, 3),
         "goal_sentences_per_second": GOAL_SENTENCES_PER_SECOND,
-        "python": sys.version.split()[0],
         "settings_hash": settings_hash(config),
     }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    write_json(RESULT, result)
-    for name in ("plain", "one_in_five_with_numbers", "only_public_cases"):
-        print(f"{name}: {result[name]['sentences_per_second_median']} sentences/s")  # type: ignore[index]
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,12 @@
+"""Markdown tables and the words that stand in them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+UNMEASURED = "unmeasured"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(str(cell) for cell in line)} |\n" for line in lines)

@@ -1,0 +1,135 @@
+"""The tables of benchmarks/results/README.md."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.claims import claims_table, goals_table
+from benchmarks.layouts import BUCKETED, PADDED
+from benchmarks.markdown import UNMEASURED, table
+from benchmarks.results_folder import Result, is_gpu, load
+
+INTRODUCTION = """# What was measured
+
+Written by `make bench`; `python -m benchmarks NAME` measures one, `--tables` only writes this page anew from the JSON
+files beside it. On a machine with a CUDA device the same command measures the released shape there and leaves the CPU's
+figures as they are. Random weights and random rows, lengths as in [lengths.py](../lengths.py); shapes in
+[shapes.py](../shapes.py).
+"""
+
+
+def render(folder: Path) -> str:
+    """The whole page, from what the folder holds."""
+    sections = [
+        INTRODUCTION,
+        "## Goals\n\n" + goals_table(folder),
+        "## Claims in circulation\n\n" + claims_table(folder),
+        "## Training speed by layout of the batch\n\n" + speed_section(load(folder, "training_speed")),
+        "## Memory and step time of LoRA and full\n\n" + memory_section(load(folder, "training_memory")),
+        "## Memory of the logits\n\n" + logits_section(load(folder, "training_memory")),
+        "## Reading features\n\n" + loading_section(load(folder, "feature_loading"), load(folder, "training_speed")),
+        "## Text front end\n\n" + text_section(load(folder, "text_speed")),
+    ]
+    return "\n".join(sections)
+
+
+def of_device(result: Result) -> str:
+    """One line on where a result comes from."""
+    machine = result["machine"]
+    vectors = f", {machine['vectors']}" if "vectors" in machine else ""
+    return (f"{machine['device']}{vectors}, {machine['threads']} thread(s), torch {machine['torch']}, "
+            f"Python {machine['python']}")
+
+
+def or_unmeasured_on_gpu(results: Sequence[Result]) -> str:
+    """A line that says that no GPU was measured, where none was."""
+    return "" if any(map(is_gpu, results)) else f"\nOn a GPU: {UNMEASURED}.\n"
+
+
+def speed_section(results: Sequence[Result]) -> str:
+    """Tokens a second by layout."""
+    parts = [
+        f"`{PADDED}` is the public trainers' layout with this project's dtype, optimiser, activation and no dropout;\n"
+        "`padded, as published` adds what their model class brings (recomputed activations, dropout 0.1 also in\n"
+        f"attention). `{BUCKETED}` is the product. Times padded: over all turns, in brackets the least and the most\n"
+        "of a single turn. float32 on a CPU if not said otherwise, bfloat16 autocast on a GPU.\n"
+    ]
+    for result in results:
+        rows = []
+        for race in result["races"]:
+            head = (race["shape"], race["batch_utterances"])
+            for name, figures in race["layouts"].items():
+                rows.append((*head, name, f"{figures['tokens_per_second']:,.0f}", _times_padded(figures)))
+            rows += [(*head, name, "not on this device", problem) for name, problem in race["unavailable"].items()]
+        parts += [f"{of_device(result)}:\n",
+                  table(("shape", "utterances a batch", "layout", "supervised tokens/s", "times padded"), rows)]
+    padding = [(row["shape"], row["batch_utterances"], row[PADDED], row[BUCKETED])
+               for result in results[:1] for row in result["padding"]]
+    parts += ["Positions computed for each position of a row that stands alone (4,096 random rows):\n",
+              table(("shape", "utterances a batch", PADDED, BUCKETED), padding)]
+    return "\n".join(parts) + or_unmeasured_on_gpu(results)
+
+
+def _times_padded(figures: Result) -> str:
+    if "times_padded" not in figures:
+        return UNMEASURED
+    turns = figures["times_padded_by_turn"]
+    return f"{figures['times_padded']:.2f} ({turns['least']:.2f}-{turns['most']:.2f})"
+
+
+def memory_section(results: Sequence[Result]) -> str:
+    """Peak memory and step time."""
+    parts = [
+        "Peak: of a process of its own, over what it held before the model was built; on a CPU resident memory, on\n"
+        "a GPU allocated memory; the widest batch of a pool. Step: the pool's middle batch. MFU: of real positions.\n"
+    ]
+    for result in results:
+        rows = []
+        for group in result["approaches"]:
+            head = (group["shape"], group["batch_utterances"])
+            for case in group["cases"]:
+                share = case["utilisation"]
+                rows.append((*head, case["approach"], case["variant"], f"{case['trained'] / 1e6:,.2f} M",
+                             f"{case['peak_mib']:,.0f}", f"{case['step_seconds']:.3f}",
+                             "-" if share is None else f"{share:.1%}"))
+            rows += [(*head, "LoRA / full", share["variant"], "", f"{share['peak_mib']:.2f}",
+                      f"{share['step_seconds']:.2f}", "") for share in group["lora_share_of_full"]]
+        parts += [f"{of_device(result)}:\n",
+                  table(("shape", "utterances a batch", "approach", "variant", "trained", "peak MiB", "step s",
+                         "MFU"), rows)]
+    return "\n".join(parts) + or_unmeasured_on_gpu(results)
+
+
+def logits_section(results: Sequence[Result]) -> str:
+    """Peak memory by text vocabulary."""
+    parts = ["The miniature's blocks, a batch of 8, forward and backward; weights and gradients taken off.\n"]
+    for result in results:
+        rows = [(f"{case['text_tokens']:,}", case["layout"], f"{case['peak_mib']:,.0f}") for case in result["logits"]]
+        parts += [f"{of_device(result)}:\n", table(("text pieces", "layout", "peak MiB"), rows)]
+    return "\n".join(parts)
+
+
+def loading_section(results: Sequence[Result], speeds: Sequence[Result]) -> str:
+    """Memory and speed of the reader, against what a step uses up."""
+    parts = ["Anonymous and shared memory over that before the folder was opened; mapped shards do not count.\n"]
+    for result in results:
+        rows = [(case["hours"], f"{case['utterances']:,}", f"{case['mib_on_disk']:,.0f}", case["workers"],
+                 case["index_mib"], case["mib_after_a_tenth"], case["mib_at_the_end"], case["mib_peak"],
+                 f"{case['utterances_per_second']:,}") for case in result["cases"]]
+        parts += [f"{of_device(result)}:\n",
+                  table(("hours", "utterances", "MiB on disk", "workers", "index MiB", "MiB after a tenth of an epoch",
+                         "MiB at its end", "peak MiB", "utterances/s"), rows)]
+    used = [f"{race['shape']} {race['layouts'][BUCKETED]['utterances_per_second']:,.0f}"
+            for speed in speeds for race in speed["races"] if BUCKETED in race["layouts"]]
+    return "\n".join(parts) + (f"\nTraining uses, utterances/s: {', '.join(used)}.\n" if used else "")
+
+
+def text_section(results: Sequence[Result]) -> str:
+    """Sentences a second."""
+    parts = []
+    for result in results:
+        mixtures = {name: figures for name, figures in result.items()
+                    if isinstance(figures, dict) and "sentences_per_second_median" in figures}
+        rows = [(name.replace("_", " "), f"{figures['sentences_per_second_median']:,}") for name, figures in
+                mixtures.items()]
+        parts += [f"{of_device(result)}; one core:\n", table(("text", "sentences/s"), rows)]
+    return "\n".join(parts)
