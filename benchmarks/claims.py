@@ -113,7 +113,7 @@ def _speed_goals(folder: Path) -> Iterator[tuple[str, ...]]:
             packed = [speed for name, speed in speeds.items() if name.startswith("packed")]
             if packed and BUCKETED in speeds:
                 ratio = speeds[BUCKETED] / max(packed)
-                yield "no slower than the fastest packed layout, to 5 %", f"{ratio:.2f} times", where, _met(ratio >= 0.95)
+                yield "as fast as the fastest packed layout, to 5 %", f"{ratio:.2f} times", where, _met(ratio >= 0.95)
     if not any(map(is_gpu, results)):
         yield "twice the padded layout's tokens/s", UNMEASURED, "released, GPU", UNMEASURED
 
