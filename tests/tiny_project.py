@@ -27,7 +27,7 @@ def tiny_params() -> dict[str, Any]:
     """The miniature preset, cut down."""
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.25}
-    target, english, _ = params["prepare_corpus"]["sources"]
+    target, english, *_ = params["prepare_corpus"]["sources"]
     target["speakers"], english["splits"] = target["speakers"][:2], ["train", "validation", "test"]
     params["prepare_corpus"]["sources"] = [target, english | {"role": "base"}]
     for phase in params["phases"].values():

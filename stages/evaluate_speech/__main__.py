@@ -78,9 +78,10 @@ def load_judge(base: Path, settings: BaseSettings) -> Judge:
 def measure_prediction(model: UnifiedVoice, test: FeatureSet, seed: int) -> Figures:
     """Cross-entropy (nats a code) and top-1 on the target and on the base's languages."""
     rows = rows_of(test)
-    base_rows = rows_of(FeatureSet(FEATURES, lambda row: row.role == "base" and row.split == "test"))
     right, swapped = predict_codes(model, rows), predict_codes(model, swap_texts(rows))
-    forgotten = predict_codes(model, base_rows)
+    heard = FeatureSet(FEATURES, lambda row: row.role == "base" and row.split == "train").languages()
+    replayed, unreplayed = (predict_codes(model, rows_of(base_rows(heard, among))) for among in (True, False))
+    forgotten = replayed + unreplayed
 
     def cross_entropy(predictions: list[Prediction]) -> dict[str, float] | None:
         return ratio_figure(ratio_of(predictions, lambda one: one.cross_entropy_sum), seed)
@@ -91,7 +92,16 @@ def measure_prediction(model: UnifiedVoice, test: FeatureSet, seed: int) -> Figu
         "swapped_text_cross_entropy": cross_entropy(swapped),
         "base_language_cross_entropy": cross_entropy(forgotten),
         "base_language_top1": ratio_figure(ratio_of(forgotten, lambda one: one.hits), seed),
+        "replayed_language_cross_entropy": cross_entropy(replayed),
+        "unreplayed_language_cross_entropy": cross_entropy(unreplayed),
     }
+
+
+def base_rows(heard: set[str], among: bool) -> FeatureSet:
+    """Test rows of the base's languages: those that training may replay, or the others."""
+    return FeatureSet(
+        FEATURES, lambda row: row.role == "base" and row.split == "test" and (row.language in heard) == among
+    )
 
 
 def speak_and_listen(

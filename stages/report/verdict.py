@@ -124,8 +124,13 @@ def tell_forgetting(findings: Findings) -> str:
     judged = {"better": "better", "worse": "clearly worse", "same": "the same", "unmeasured": "",
               "unclear": "no clear change, the intervals overlap"}[compare(before, after, KNOWN[name])]
     languages = ", ".join(findings.corpus.base_languages)
-    return (f"Cross-entropy in the base's own languages ({languages}): {say(findings.base, name)} before, "
+    told = (f"Cross-entropy in the base's own languages ({languages}): {say(findings.base, name)} before, "
             f"{say(findings.final, name)} nats a code after: {judged}.")
+    parts = [f"{kind} {findings.base.measure(part).mean:.2f} to {findings.final.measure(part).mean:.2f}"
+             for kind, part in (("with replay", "replayed_language_cross_entropy"),
+                                ("without", "unreplayed_language_cross_entropy"))
+             if findings.base.measure(part).mean is not None and findings.final.measure(part).mean is not None]
+    return f"{told} Languages {'; '.join(parts)}." if len(parts) == 2 else told
 
 
 def tell_worse(findings: Findings) -> Iterator[str]:

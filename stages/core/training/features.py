@@ -5,9 +5,11 @@ A shard holds `text` and `codes` (all utterances one after the other) with `text
 `voice` [U, N, D] and `emotion` [U, D]: what each utterance gives when it is a prompt.
 """
 
+import json
 import random
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +20,6 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.core.artifacts.files import read_jsonl
 from stages.core.errors import UserError
 from stages.core.training.batching import Row
 
@@ -64,16 +65,22 @@ def write_shard(path: Path, rows: Sequence[dict[str, Tensor]]) -> None:
     )
 
 
-def read_index(path: Path) -> list[Utterance]:
-    """Every line of an index.
+def read_index(path: Path) -> Iterator[Utterance]:
+    """Every line of an index; equal strings are held once, since a large corpus has a line for each of its utterances.
 
     Raises:
         UserError: a line is no JSON object with exactly the fields of `Utterance`.
     """
-    try:
-        return [Utterance(**line) for line in read_jsonl(path)]
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: no index of features, as extract_features writes it: {error}") from None
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                fields = {name: sys.intern(value) if isinstance(value, str) else value
+                          for name, value in json.loads(line).items()}
+                yield Utterance(**fields)
+            except (TypeError, ValueError, AttributeError) as error:
+                raise UserError(
+                    f"{path}: line {number}: no index of features, as extract_features writes it: {error}"
+                ) from None
 
 
 class FeatureSet:
@@ -88,9 +95,8 @@ class FeatureSet:
 
     def __init__(self, folder: Path, wanted: Callable[[Utterance], bool], index: str = INDEX_FILE):
         self.folder = folder
-        everything = read_index(folder / index)
-        self.by_id = {row.id: row for row in everything}
-        self.utterances = [row for row in everything if wanted(row)]
+        self.by_id = {row.id: row for row in read_index(folder / index)}
+        self.utterances = [row for row in self.by_id.values() if wanted(row)]
         self.peers: dict[str, list[Utterance]] = defaultdict(list)
         for row in self.utterances:
             self.peers[row.speaker].append(row)
@@ -98,6 +104,10 @@ class FeatureSet:
 
     def __len__(self) -> int:
         return len(self.utterances)
+
+    def languages(self) -> set[str]:
+        """Languages of the utterances."""
+        return {row.language for row in self.utterances}
 
     def row(self, index: int) -> Row:
         """An utterance with its fixed prompt."""

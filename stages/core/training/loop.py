@@ -172,7 +172,8 @@ class Loop:
 
     def _keep_if_best(self, value: float) -> None:
         state, sign = self.state, 1 if self.settings.lower_is_better else -1
-        if state.best_value is not None and sign * value >= sign * state.best_value:
+        better = state.best_value is None or sign * value < sign * state.best_value
+        if not (better and math.isfinite(value)):
             state.patience_used += 1
             return
         state.best_step, state.best_value, state.patience_used = state.step, value, 0

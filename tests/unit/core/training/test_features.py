@@ -52,5 +52,5 @@ def test_a_prompt_depends_on_the_seed_and_not_on_what_was_drawn_before(tmp_path)
 
 def test_a_file_that_is_no_index_is_refused(tmp_path):
     write_jsonl(tmp_path / "manifest.jsonl", [{"audio": "a.wav", "text": "x"}])
-    with pytest.raises(UserError, match=r"manifest\.jsonl: no index of features"):
+    with pytest.raises(UserError, match=r"manifest\.jsonl: line 1: no index of features"):
         FeatureSet(tmp_path, lambda row: True, "manifest.jsonl")

@@ -177,6 +177,11 @@ def test_the_best_weights_are_handed_on_and_the_last_are_a_candidate(tmp_path):
     assert state.best_step == 5 and same(highest, by_step[5])
 
 
+def test_a_validation_without_a_number_is_never_the_best(tmp_path):
+    _, state, _ = train(tmp_path, TinyTask(scores=[math.nan, 3.0, math.nan, 4.0]), hand_on="best")
+    assert (state.best_step, state.best_value) == (5, 3.0)
+
+
 def test_the_best_weights_survive_a_kill(tmp_path):
     scores = [4.0, 3.0, 2.0, 2.5]
     best, _, _ = train(tmp_path / "whole", TinyTask(scores=scores), hand_on="best")
