@@ -99,6 +99,9 @@ class PretrainingTask:
     def utterances(self, data: Sequence[int]) -> list[str]:
         return [str(index) for index in data]
 
+    def memory_advice(self, data: Sequence[int]) -> str:
+        return "out of memory; lower build_base.pretraining.batch_utterances"
+
     def backward(self, data: Sequence[int]) -> dict[str, float]:
         losses = self.model.train().losses(self.train, data)
         loss = weighted_loss(losses, TEXT_WEIGHT, CODE_WEIGHT, losses.text_tokens, losses.code_tokens)

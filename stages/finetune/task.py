@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from stages.core.errors import UserError
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.params.shared import MachineConfig
 from stages.core.training.batching import collate
 from stages.core.training.features import FeatureSet
-from stages.core.training.memory import estimate_memory, is_out_of_memory
+from stages.core.training.memory import estimate_memory
 from stages.core.training.objective import Losses, Objective, validation_figures, weighted_loss
 from stages.core.training.parallel import Processes, gradients_of_last_part
 from stages.core.training.plan import EpochPlan
@@ -66,14 +65,9 @@ class FinetuneTask:
         """Gradients of the global batch; the sums of all processes in one exchange."""
         self.trainee.model.train()
         sums = torch.zeros(4, device=self.processes.device)
-        try:
-            for number, part in enumerate(data.parts, start=1):
-                with gradients_of_last_part(self.wrapped, is_last=number == len(data.parts)):
-                    sums += self._backward_part(part.to(self.processes.device), data)
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise UserError(self.memory_advice(data)) from error
-            raise
+        for number, part in enumerate(data.parts, start=1):
+            with gradients_of_last_part(self.wrapped, is_last=number == len(data.parts)):
+                sums += self._backward_part(part.to(self.processes.device), data)
         self.trainee.keep_frozen_rows()
         return self._figures(self.processes.total(sums).tolist(), data)
 

@@ -74,13 +74,15 @@ def read_index(path: Path) -> Iterator[Utterance]:
     with open(path, encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                fields = {name: sys.intern(value) if isinstance(value, str) else value
-                          for name, value in json.loads(line).items()}
-                yield Utterance(**fields)
+                yield Utterance(**{name: _shared(value) for name, value in json.loads(line).items()})
             except (TypeError, ValueError, AttributeError) as error:
                 raise UserError(
                     f"{path}: line {number}: no index of features, as extract_features writes it: {error}"
                 ) from None
+
+
+def _shared(value: Any) -> Any:
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 class FeatureSet:

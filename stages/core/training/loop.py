@@ -16,6 +16,7 @@ from torch import nn
 
 from stages.core.errors import Interrupted, UserError
 from stages.core.training.interruption import Interruption
+from stages.core.training.memory import is_out_of_memory
 from stages.core.training.parallel import Processes, copy_whole, whole
 from stages.core.training.resume import ResumeStore
 from stages.core.training.schedule import learning_rate_at
@@ -46,6 +47,9 @@ class Task(Protocol):
 
     def utterances(self, data: Any) -> list[str]:
         """What a step was made of, to name it in an error."""
+
+    def memory_advice(self, data: Any) -> str:
+        """What to say when memory runs out in a step."""
 
     def validate(self, stopping: Callable[[], bool]) -> Figures | None:
         """Figures on held-out rows, empty without such rows; None as soon as `stopping` says so."""
@@ -99,7 +103,7 @@ class Loop:
 
         Raises:
             Interrupted: a signal asked to stop; the state is saved.
-            UserError: too many steps had to be skipped.
+            UserError: memory ran out, or too many steps had to be skipped.
         """
         self.report, self.interruption = report, Interruption()
         self.total_steps = self.settings.epochs * self.task.steps_per_epoch
@@ -125,6 +129,15 @@ class Loop:
         return self.state.step >= self.total_steps or 0 < patience <= self.state.patience_used
 
     def _step(self, data: Any) -> None:
+        try:
+            self._update(data)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise UserError(self.task.memory_advice(data)) from error
+            raise
+
+    def _update(self, data: Any) -> None:
+        """One optimiser step, or a skipped one."""
         settings, state = self.settings, self.state
         rate = learning_rate_at(state.step, self.total_steps, settings.learning_rate, settings.warmup_steps)
         for group in self.optimiser.param_groups:

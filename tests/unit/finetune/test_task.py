@@ -96,21 +96,23 @@ def test_a_thinned_validation_set_is_spread_over_the_whole(place):
     assert len(thin(rows, 2)) == 2 and len(lengths) == len(rows) and lengths == sorted(lengths)
 
 
-def test_out_of_memory_is_one_message_with_the_need_and_the_remedies(place, monkeypatch):
-    task = build_task(make_job(place), SOLE)
+@pytest.mark.parametrize("where", ["backward", "optimiser"])
+def test_out_of_memory_is_one_message_with_the_need_and_the_remedies(place, tmp_path, monkeypatch, where):
+    loop = build_loop(make_job(place), build_task(make_job(place), SOLE), SOLE, ResumeStore(tmp_path))
 
     def fail(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB")
 
-    monkeypatch.setattr(task, "_forward", fail)
+    # Adam's state is allocated in the first step of the optimiser, so memory may run out there as well
+    monkeypatch.setattr(*(loop.task, "_backward_part") if where == "backward" else (loop.optimiser, "step"), fail)
     with pytest.raises(UserError, match=r"out of memory on cpu at a forward pass of [\d,]+ positions; estimated need "
                                         r"[\d.]+ GiB .*machine.micro_batch_utterances \(now 0; same result\).*"
                                         r"utterances target-train-\d+"):
-        task.backward(next(iter(task.steps(0, 0))))
+        loop.run(ignore)
 
 
-def test_other_errors_are_not_taken_for_it(place, monkeypatch):
-    task = build_task(make_job(place), SOLE)
-    monkeypatch.setattr(task, "_forward", lambda *_: (_ for _ in ()).throw(RuntimeError("shape mismatch")))
+def test_other_errors_are_not_taken_for_it(place, tmp_path, monkeypatch):
+    loop = build_loop(make_job(place), build_task(make_job(place), SOLE), SOLE, ResumeStore(tmp_path))
+    monkeypatch.setattr(loop.task, "_backward_part", lambda *_: (_ for _ in ()).throw(RuntimeError("shape mismatch")))
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        task.backward(next(iter(task.steps(0, 0))))
+        loop.run(ignore)

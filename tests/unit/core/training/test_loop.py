@@ -44,6 +44,9 @@ class TinyTask:
     def utterances(self, data):
         return [ROWS[index].utterance for index in data]
 
+    def memory_advice(self, data):
+        return "out of memory"
+
     def backward(self, data):
         if self.taken == self.die_at:
             raise Killed
