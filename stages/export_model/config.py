@@ -1,5 +1,7 @@
 """Params of `export_model`."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from stages.core.params.strict import StrictModel
@@ -9,3 +11,6 @@ class Config(StrictModel):
     """What is handed out."""
 
     phase: str = Field(min_length=1, description="the phase whose weights are exported")
+    untouched: Literal["copy", "link"] = Field(
+        description="the base's files that training does not change: copies, or hard links, which take no space"
+    )

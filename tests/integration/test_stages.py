@@ -70,10 +70,34 @@ def test_the_export_is_a_base_with_the_last_phase_inside(project):
     base = load_file("data/base/gpt.safetensors")
     assert set(exported) == set(base)
     assert all(exported[name].equal(polish[name] if name in polish else base[name].float()) for name in exported)
-    sums = Path("data/export/SHA256SUMS").read_text().split("\n")
-    assert {line.split("  ")[1] for line in sums if line} == {
-        path.name for path in Path("data/export").iterdir() if path.name != "SHA256SUMS"
+    folder = Path("data/export")
+    sums = (folder / "SHA256SUMS").read_text().splitlines()
+    assert {line.split("  ")[1] for line in sums} == {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*")
+        if path.is_file() and path.name != "SHA256SUMS"
     }
+    assert {"MODEL_CARD.md", "text_settings.json", "adapter/adapter_config.json"} <= {line[66:] for line in sums}
+
+
+def test_the_card_tells_what_the_stages_measured(project):
+    card = Path("data/export/MODEL_CARD.md").read_text()
+    measured = json.loads(Path("data/evaluation/polish/metrics.json").read_text())
+    assert f"{measured['code_cross_entropy']['mean']:.3f}" in card
+    assert all(f"| {phase} |" in card for phase in ("lora", "full", "polish"))
+    assert "| am | target | 2 |" in card and "unmeasured" in card
+    assert Path("data/export/adapter/adapter_config.json").is_file()
+
+
+def test_text_settings_that_the_corpus_was_not_read_with_are_refused(project, capsys):
+    held = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(held.replace("calendar: ethiopian", "calendar: gregorian"))
+    before = Path("data/export/SHA256SUMS").read_text()
+    try:
+        assert main(["export_model"]) == 2
+    finally:
+        Path("params.yaml").write_text(held)
+    assert "run the stages from prepare_corpus again" in capsys.readouterr().err
+    assert Path("data/export/SHA256SUMS").read_text() == before
 
 
 def test_a_finished_phase_gives_the_same_bytes_again(project):
