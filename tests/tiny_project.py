@@ -28,8 +28,9 @@ def tiny_params() -> dict[str, Any]:
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.25}
     target, english, *_ = params["prepare_corpus"]["sources"]
-    target["speakers"], english["splits"] = target["speakers"][:2], ["train", "validation", "test"]
-    params["prepare_corpus"]["sources"] = [target, english | {"role": "base"}]
+    target["speakers"] = target["speakers"][:2]
+    english["languages"] = {"en": {"voice": "en", "text": "data/text/eng.txt"}}
+    params["prepare_corpus"]["sources"] = [target, english]
     for phase in params["phases"].values():
         phase |= {"epochs": 1, "batch_utterances": 4}
     params["evaluate_speech"] |= {"sampled_utterances_max": 3, "shown_utterances": 2, "codes_per_text_token_max": 1.0}

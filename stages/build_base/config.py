@@ -2,15 +2,8 @@
 
 from pydantic import Field
 
-from stages.core.params.shared import SpeakerConfig
+from stages.core.params.shared import LanguageConfig, SpeakerConfig
 from stages.core.params.strict import StrictModel
-
-
-class LanguageConfig(StrictModel):
-    """One language: its espeak-ng voice and its text."""
-
-    voice: str = Field(min_length=1, description="espeak-ng language code")
-    text: str = Field(min_length=1, description="text file, one paragraph a line")
 
 
 class CodebookConfig(StrictModel):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from stages.build_base.config import Config, LanguageConfig
+from stages.build_base.config import Config
 from stages.core.audio.espeak import phones, synthesise
 from stages.core.audio.files import resample
 from stages.core.audio.mel import MelAnalysis
-from stages.core.params.shared import SplitsConfig
+from stages.core.params.shared import LanguageConfig, SplitsConfig
 from stages.core.text.spans import read_spans, shuffle_words
 
 

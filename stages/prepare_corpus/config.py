@@ -1,21 +1,23 @@
 """Params of `prepare_corpus`."""
 
-from typing import Literal
+from collections import Counter
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
-from stages.core.params.shared import SpeakerConfig
+from stages.core.params.shared import LanguageConfig, SpeakerConfig
 from stages.core.params.strict import StrictModel
+
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
 
 class SourceConfig(StrictModel):
-    """One text that espeak-ng reads aloud."""
+    """Texts that espeak-ng reads aloud, each by every speaker."""
 
-    language: str = Field(pattern=r"^[a-z]{2,3}$", description="ISO 639 code; speakers are named language-variant")
-    role: Literal["target", "base"] = Field(description="the language to learn, or one that the base speaks already")
-    text: str = Field(pattern=r"^data/text/[^/]+$", description="UTF-8 text in data/text/, one paragraph a line")
-    voice: str = Field(min_length=1, description="espeak-ng language code")
+    role: Literal["target", "base"] = Field(description="the language to learn, or ones that the base speaks already")
+    languages: dict[LanguageCode, LanguageConfig] = Field(min_length=1, description="by ISO 639 code")
     words_per_utterance_max: int = Field(ge=1, le=60, description="longer sentences are cut, words")
+    training_spans_max: int = Field(ge=0, description="training spans of each language, evenly chosen; 0 for all")
     shuffled_readings: int = Field(
         ge=0, le=20, description="more readings by every speaker: the training words in random order"
     )
@@ -30,3 +32,11 @@ class Config(StrictModel):
     duration_seconds_min: float = Field(gt=0, description="shorter utterances are quarantined, seconds")
     duration_seconds_max: float = Field(gt=0, description="longer utterances are quarantined, seconds")
     sources: list[SourceConfig] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def each_speaker_reads_a_language_once(self) -> Self:
+        spoken = Counter((language, speaker.variant) for source in self.sources for language in source.languages
+                         for speaker in source.speakers)
+        if twice := [f"{language}-{variant}" for (language, variant), count in spoken.items() if count > 1]:
+            raise ValueError(f"a speaker may read a language in one source only (twice: {', '.join(twice)})")
+        return self

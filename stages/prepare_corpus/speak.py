@@ -31,14 +31,28 @@ class Job:
 def plan_source(
     source: SourceConfig, config: Config, normalise: Callable[[str], str], splits: SplitsConfig, folder: Path
 ) -> tuple[list[Job], list[dict[str, str]]]:
-    """Jobs of a source, and the rows that its text cannot give, with their reasons."""
+    """Jobs of a source, and the rows that its texts cannot give, with their reasons."""
     reader = normalise if source.role == "target" else clean_latin
-    spans = read_spans(Path(source.text), reader, source.words_per_utterance_max, splits)
-    rejected = [{"source": source.text, "text": span.text, "reason": span.rejected} for span in spans if span.rejected]
-    wanted = unique([span for span in spans if not span.rejected and span.split in source.splits])
-    jobs = [_job(source, index, span, speaker, config, folder) for speaker in source.speakers
-            for index, span in enumerate([*wanted, *shuffled_spans(wanted, source, speaker, splits.seed)])]
+    jobs, rejected = [], []
+    for code, language in source.languages.items():
+        spans = read_spans(Path(language.text), reader, source.words_per_utterance_max, splits)
+        rejected += [{"source": language.text, "text": span.text, "reason": span.rejected}
+                     for span in spans if span.rejected]
+        usable = unique([span for span in spans if not span.rejected and span.split in source.splits])
+        wanted = thin_training(usable, source.training_spans_max)
+        jobs += [_job(code, language.voice, source.role, index, span, speaker, config, folder)
+                 for speaker in source.speakers
+                 for index, span in enumerate([*wanted, *shuffled_spans(wanted, source, speaker, splits.seed)])]
     return jobs, rejected
+
+
+def thin_training(spans: list[Span], most: int) -> list[Span]:
+    """At most `most` training spans, evenly spread over the text; 0 keeps all. Held-out spans stay."""
+    training = [span for span in spans if span.split == "train"]
+    if not most or len(training) <= most:
+        return spans
+    kept = {training[place * len(training) // most].text_normalised for place in range(most)}
+    return [span for span in spans if span.split != "train" or span.text_normalised in kept]
 
 
 def shuffled_spans(spans: list[Span], source: SourceConfig, speaker: SpeakerConfig, seed: int) -> list[Span]:
@@ -54,16 +68,16 @@ def unique(spans: list[Span]) -> list[Span]:
 
 
 def _job(
-    source: SourceConfig, index: int, span: Span, speaker: SpeakerConfig, config: Config, folder: Path
+    language: str, voice: str, role: str, index: int, span: Span, speaker: SpeakerConfig, config: Config, folder: Path
 ) -> Job:
-    name = f"{source.language}-{speaker.variant}"
+    name = f"{language}-{speaker.variant}"
     identifier = f"{name}-{index:05d}"
     row = {
         "id": identifier, "audio": f"audio/{identifier}.flac", "text": span.text,
-        "text_normalised": span.text_normalised, "language": source.language, "role": source.role,
+        "text_normalised": span.text_normalised, "language": language, "role": role,
         "speaker": name, "split": span.split,
     }
-    return Job(row, source.voice, speaker, config.sample_rate_hz, folder / row["audio"])
+    return Job(row, voice, speaker, config.sample_rate_hz, folder / row["audio"])
 
 
 def speak_all(jobs: list[Job], workers: int) -> Iterator[dict[str, Any]]:

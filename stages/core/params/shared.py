@@ -43,6 +43,13 @@ class SplitsConfig(StrictModel):
     test_share: float = Field(gt=0, lt=0.5, description="share of the texts, 0..0.5")
 
 
+class LanguageConfig(StrictModel):
+    """One language that espeak-ng reads: its voice and its text."""
+
+    voice: str = Field(min_length=1, description="espeak-ng language code")
+    text: str = Field(pattern=r"^data/text/[^/]+$", description="UTF-8 text in data/text/, one paragraph a line")
+
+
 class SpeakerConfig(StrictModel):
     """One espeak-ng speaker."""
 

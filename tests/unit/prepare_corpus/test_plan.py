@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import yaml
 
-from stages.core.errors import UserError
+from stages.core.errors import ParamsError, UserError
 from stages.prepare_corpus.__main__ import main
 from tests.tiny_project import WORDS
 
@@ -16,7 +16,8 @@ TEXTS = Path("data/text/mine.txt")
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     params = yaml.safe_load(Path("params.yaml").read_text())
-    source = params["prepare_corpus"]["sources"][0] | {"text": "data/text/mine.txt"}
+    source = params["prepare_corpus"]["sources"][0]
+    source["languages"] = {"am": {"voice": "am", "text": "data/text/mine.txt"}}
     source |= {"speakers": source["speakers"][:2], "shuffled_readings": 0}
     params["prepare_corpus"]["sources"] = [source]
     params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.2}
@@ -84,3 +85,27 @@ def test_bad_input_is_one_error_and_leaves_nothing_behind(project, break_it, nam
     with pytest.raises(UserError, match=named):
         main([])
     assert {path.name for path in Path("data").iterdir()} == {"text"}
+
+
+def test_training_spans_are_thinned_evenly_and_held_out_ones_stay(project):
+    main([])
+    before = manifest()
+    project["prepare_corpus"]["sources"][0]["training_spans_max"] = 3
+    Path("params.yaml").write_text(yaml.safe_dump(project, allow_unicode=True))
+    main([])
+    after = manifest()
+
+    def texts(rows, *splits):
+        return [row["text_normalised"] for row in rows if row["split"] in splits and row["speaker"] == "am-m2"]
+
+    assert texts(after, "validation", "test") == texts(before, "validation", "test")
+    kept, training = texts(after, "train"), texts(before, "train")
+    assert len(kept) == 3 and set(kept) <= set(training) and training.index(kept[-1]) >= len(training) // 2
+
+
+def test_a_speaker_who_would_read_a_language_twice_is_refused(project):
+    sources = project["prepare_corpus"]["sources"]
+    Path("params.yaml").write_text(yaml.safe_dump(
+        project | {"prepare_corpus": project["prepare_corpus"] | {"sources": sources * 2}}, allow_unicode=True))
+    with pytest.raises(ParamsError, match="twice: am-m2, am-m4"):
+        main([])
