@@ -27,11 +27,7 @@ def make_base(folder: Path, seed: int = 0) -> Path:
     """Write the base's files into `folder`."""
     folder.mkdir(parents=True)
     torch.manual_seed(seed)
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(LATIN), model_prefix=str(folder / "bpe"), vocab_size=60, model_type="bpe",
-        bos_id=0, eos_id=1, unk_id=2, minloglevel=2,
-    )
-    (folder / "bpe.vocab").unlink()
+    make_tokenizer(folder / "bpe.model", 60)
     content = {
         "dataset": {"bpe_model": "bpe.model"}, "gpt_checkpoint": "gpt.safetensors",
         "gpt": {
@@ -58,3 +54,12 @@ def make_base(folder: Path, seed: int = 0) -> Path:
     save_file(Recogniser(PHONES, 80, 12).state_dict(), folder / "recogniser.safetensors",
               metadata={"phones": json.dumps(PHONES)})
     return folder
+
+
+def make_tokenizer(path: Path, pieces: int) -> None:
+    """Train the base's tokenizer on a few lines."""
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(LATIN), model_prefix=str(path.with_suffix("")), vocab_size=pieces, model_type="bpe",
+        bos_id=0, eos_id=1, unk_id=2, minloglevel=2,
+    )
+    path.with_suffix(".vocab").unlink()

@@ -2,7 +2,7 @@
 
 data/checkpoints/<phase>, data/features, data/corpus, data/vocabulary, base -> data/evaluation/<phase>/
     metrics.json             figures with 95 % intervals; null where unmeasured
-    samples/*.wav            the same sentences for every phase
+    samples/*.wav            the same sentences for every phase; none where the base cannot speak by itself
     samples/samples.jsonl    text, what was expected and heard, files
 """
 
@@ -15,10 +15,10 @@ import torch
 from stages.core.artifacts.files import output_folder, read_jsonl, write_json, write_jsonl
 from stages.core.audio.files import write_audio
 from stages.core.errors import UserError
-from stages.core.model.adapter import SpeechAdapter, load_adapter
+from stages.core.model.adapter import load_miniature_adapter
 from stages.core.model.checkpoint import load_phase
 from stages.core.model.sampling import SamplingSettings
-from stages.core.model.settings import BaseSettings, read_settings
+from stages.core.model.settings import BaseSettings, GptSettings, read_settings
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig
@@ -29,10 +29,11 @@ from stages.evaluate_speech.config import Config
 from stages.evaluate_speech.cross_entropy import Prediction, predict_codes, ratio_of, rows_of, swap_texts
 from stages.evaluate_speech.figures import mean_figure, ratio_figure
 from stages.evaluate_speech.judge import Judge, similarity
-from stages.evaluate_speech.listen import Sample, choose_rows, listen, sample_rows, spread
+from stages.evaluate_speech.listen import Drawn, Sample, choose_rows, listen, sample_rows, spread
 
 CORPUS, FEATURES, CHECKPOINTS = Path("data/corpus"), Path("data/features"), Path("data/checkpoints")
 OUTPUT = Path("data/evaluation")
+SPEECH_FIGURES = ("phone_error_rate", "codes_phone_error_rate", "reference_phone_error_rate", "speaker_similarity")
 Figures = dict[str, dict[str, float] | None]
 
 
@@ -50,29 +51,18 @@ def main(argv: list[str] | None = None) -> int:
         if len(test) == 0:
             raise UserError(f"{FEATURES}: no test utterance of the target language")
         metrics = measure_prediction(model, test, config.seed)
-        judge, adapter = load_judge(base, settings), load_adapter(base, settings)
-        samples = speak_and_listen(model, test, settings, config, judge, adapter)
-        metrics |= measure_samples(samples, judge, config.seed)
+        drawn = draw_codes(model, test, settings.gpt, config)
+        metrics["stop_rate"] = mean_figure([float(one.stopped) for one in drawn], config.seed)
+        speech, samples = listen_to(drawn, base, settings, config)
+        metrics |= speech
         with output_folder(OUTPUT / name / "samples") as folder:
-            shown = spread(samples, config.shown_utterances)
-            write_samples(folder, shown, adapter.sample_rate_hz)
+            write_samples(folder, spread(samples, config.shown_utterances))
         write_json(OUTPUT / name / "metrics.json", metrics)
         run.log_metrics({key: value["mean"] for key, value in metrics.items() if value}, step=0)
         run.log_artifact(OUTPUT / name / "samples", "samples")
     for key, value in metrics.items():
         print(f"{key:<32}{'unmeasured' if value is None else value['mean']}")
     return 0
-
-
-def load_judge(base: Path, settings: BaseSettings) -> Judge:
-    """The base's recogniser.
-
-    Raises:
-        UserError: the base brings none.
-    """
-    if settings.miniature is None:
-        raise UserError(f"{base / 'config.yaml'}: names no recogniser, so sampled speech cannot be judged")
-    return Judge(base, settings.miniature)
 
 
 def measure_prediction(model: UnifiedVoice, test: FeatureSet, seed: int) -> Figures:
@@ -104,21 +94,30 @@ def base_rows(heard: set[str], among: bool) -> FeatureSet:
     )
 
 
-def speak_and_listen(
-    model: UnifiedVoice, test: FeatureSet, settings: BaseSettings, config: Config, judge: Judge, adapter: SpeechAdapter
-) -> list[Sample]:
-    """Sample, decode and judge a fixed set of held-out utterances."""
+def draw_codes(model: UnifiedVoice, test: FeatureSet, gpt: GptSettings, config: Config) -> list[Drawn]:
+    """Sample a fixed set of held-out utterances."""
     indices = choose_rows(test, config.sampled_utterances_max)
-    rows = [test.row(index) for index in indices]
     sampling = SamplingSettings(config.temperature, config.top_p, config.top_k, config.repetition_penalty,
-                                settings.gpt.max_mel_tokens, config.seed)
-    drawn = sample_rows(model, rows, sampling, config.codes_per_text_token_max)
+                                gpt.max_mel_tokens, config.seed)
+    return sample_rows(model, [test.row(index) for index in indices], [test.utterances[index] for index in indices],
+                       sampling, config.codes_per_text_token_max)
+
+
+def listen_to(
+    drawn: list[Drawn], base: Path, settings: BaseSettings, config: Config
+) -> tuple[Figures, list[Sample]]:
+    """Decode and judge what was sampled; figures of speech are unmeasured where the base cannot speak by itself."""
+    if settings.miniature is None:
+        print(f"{base}: brings no decoder and no judge of its own, so figures of sampled speech are unmeasured")
+        return dict.fromkeys(SPEECH_FIGURES), []
+    judge, adapter = Judge(base, settings.miniature), load_miniature_adapter(base, settings)
     manifest = {line["id"]: line for line in read_jsonl(CORPUS / "manifest.jsonl")}
-    return listen(test, indices, rows, drawn, manifest, CORPUS, adapter, judge, config.phone_voice)
+    samples = listen(drawn, manifest, CORPUS, adapter, judge, config.phone_voice)
+    return measure_samples(samples, judge, config.seed), samples
 
 
 def measure_samples(samples: list[Sample], judge: Judge, seed: int) -> Figures:
-    """Phone errors of sampled, reference and coded speech; clean stops; likeness to the prompt's voice."""
+    """Phone errors of sampled, reference and coded speech; likeness to the prompt's voice: `SPEECH_FIGURES`."""
     population = torch.stack([judge.portrait(one.reference) for one in samples]).mean(dim=0)
     voices = [similarity(judge.portrait(one.audio), judge.portrait(one.prompt), population)
               for one in samples if judge.is_audible(one.audio)]
@@ -130,22 +129,21 @@ def measure_samples(samples: list[Sample], judge: Judge, seed: int) -> Figures:
         "phone_error_rate": errors("heard"),
         "codes_phone_error_rate": errors("heard_coded"),
         "reference_phone_error_rate": errors("heard_reference"),
-        "stop_rate": mean_figure([float(one.stopped) for one in samples], seed),
         "speaker_similarity": mean_figure(voices, seed),
     }
 
 
-def write_samples(folder: Path, samples: list[Sample], sample_rate_hz: int) -> None:
-    """Write audio and what was heard."""
+def write_samples(folder: Path, samples: list[Sample]) -> None:
+    """Write audio and what was heard; without samples an empty list."""
     lines: list[dict[str, Any]] = []
     for number, one in enumerate(samples):
-        write_audio(folder / f"{number:02d}.wav", one.audio, sample_rate_hz)
+        write_audio(folder / f"{number:02d}.wav", one.audio, one.sample_rate_hz)
         lines.append({
             "file": f"{number:02d}.wav", "id": one.line["id"], "text": one.line["text_normalised"],
             "speaker": one.line["speaker"], "phones_expected": " ".join(one.expected),
             "phones_heard": " ".join(one.heard.phones), "phone_errors": one.heard.errors,
             "phones": len(one.expected), "stopped": one.stopped,
-            "duration_seconds": round(len(one.audio) / sample_rate_hz, 3),
+            "duration_seconds": round(len(one.audio) / one.sample_rate_hz, 3),
             "reference": one.line["audio"], "prompt": one.prompt_line["audio"],
         })
     write_jsonl(folder / "samples.jsonl", lines)

@@ -15,6 +15,7 @@ from typing import Any
 
 from stages.core.artifacts.files import output_folder, read_jsonl, write_json, write_text
 from stages.core.errors import UserError
+from stages.core.model.base_files import require_parts
 from stages.core.model.checkpoint import WEIGHTS_FILE, read_trained_tensors, save_tensors
 from stages.core.model.settings import BaseSettings, read_settings
 from stages.core.params.command import stage_parser
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     stage_parser("train_vocabulary", __doc__).parse_args(argv)
     config, base = load_section(Config, "train_vocabulary"), Path(load_section(BaseConfig, "base").path)
     settings = read_settings(base)
+    require_parts(base, settings.parts)
     rows = [row for row in read_jsonl(CORPUS / "manifest.jsonl") if row["role"] == "target"]
     with stage_run("train_vocabulary", config.model_dump()) as run:
         with output_folder(OUTPUT) as folder:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from stages.build_base.__main__ import main
-from stages.core.model.adapter import load_adapter
+from stages.core.model.adapter import load_miniature_adapter
 from stages.core.model.checkpoint import load_conditioner, read_trained_tensors
 from stages.core.model.settings import read_settings
 from tests.tiny_project import ENGLISH, WORDS, make_project
@@ -41,7 +41,7 @@ def test_a_built_base_is_whole_readable_and_measured(project, capsys):
     assert settings.gpt.number_mel_codes == 34 and settings.gpt.number_text_tokens == 64
     read_trained_tensors(base, settings)
     load_conditioner(base, settings)
-    assert load_adapter(base, settings).code_rate_hz == 25
+    assert load_miniature_adapter(base, settings).sample_rate_hz == 16000 and settings.code_rate_hz == 25
     metrics = json.loads((base / "metrics.json").read_text())
     # two epochs over a handful of sentences: better than knowing nothing (ln 34 = 3.5), far from good
     assert 1.0 < metrics["base_language_cross_entropy"] < 3.5

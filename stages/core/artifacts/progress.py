@@ -14,14 +14,19 @@ class Progress:
 
     def __init__(self, unit: str, total: int, every_seconds: float = 5.0):
         self.unit, self.total, self.every_seconds = unit, total, every_seconds
-        self.done = 0
+        self.done = self.skipped = 0
         self.started = self.printed = time.monotonic()
+
+    def skip(self, count: int) -> None:
+        """Count items that an earlier run has done: they take no time, so they are no part of the rate."""
+        self.done += count
+        self.skipped += count
 
     def advance(self, count: int = 1) -> None:
         self.done += count
         now = time.monotonic()
         if now - self.printed >= self.every_seconds or self.done == self.total:
             self.printed = now
-            rate = self.done / max(now - self.started, 1e-9)
+            rate = (self.done - self.skipped) / max(now - self.started, 1e-9)
             minutes, seconds = divmod(int((self.total - self.done) / rate), 60)
             print(f"{self.done}/{self.total} {self.unit}  {rate:.1f}/s  ETA {minutes}:{seconds:02d}", flush=True)

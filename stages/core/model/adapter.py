@@ -3,9 +3,8 @@
 Shapes: S samples, T feature frames, F feature width, M codes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,35 +12,11 @@ from torch.nn import functional
 
 from stages.core.audio.codebook import Codebook, stack_frames, voice_average
 from stages.core.audio.mel import MelAnalysis
-from stages.core.errors import UserError
+from stages.core.model.base_files import require_parts
 from stages.core.model.checkpoint import read_tensors
+from stages.core.model.released import load_released_adapter
 from stages.core.model.settings import BaseSettings, MiniatureSettings
-
-
-@dataclass(frozen=True)
-class Speech:
-    """One utterance as the model reads it.
-
-    Attributes:
-        features: [T, F], input of the conditioning encoders.
-        codes: int64 [M].
-    """
-
-    features: Tensor
-    codes: Tensor
-
-
-class SpeechAdapter(Protocol):
-    """The interface of both bases."""
-
-    sample_rate_hz: int
-    code_rate_hz: float
-
-    def analyse(self, audio: Tensor) -> Speech:
-        """Mono audio [S] at `sample_rate_hz` to features and codes."""
-
-    def decode(self, codes: Tensor, prompt: Tensor) -> Tensor:
-        """Codes [M] to audio [S] in the voice of the prompt [S]."""
+from stages.core.model.speech import Speech, SpeechAdapter
 
 
 class MiniatureAdapter:
@@ -52,12 +27,14 @@ class MiniatureAdapter:
         self.sample_rate_hz = settings.sample_rate_hz
         self.mel = MelAnalysis(settings.mel)
         self.codebook = Codebook(codebook, settings.frames_per_code, settings.code_projection)
-        self.code_rate_hz = settings.mel.frame_rate_hz / settings.frames_per_code
         self.statistics = statistics
 
     def analyse(self, audio: Tensor) -> Speech:
         log_mel = self.mel.analyse(audio)
         return Speech(self.features(log_mel), self.codebook.quantise(log_mel))
+
+    def analyse_batch(self, audio: Sequence[Tensor]) -> list[Speech]:
+        return [self.analyse(one) for one in audio]
 
     def features(self, log_mel: Tensor) -> Tensor:
         """Log-mel [frames, C] to normalised stacked features [T, F]."""
@@ -77,17 +54,26 @@ def smooth_steps(log_mel: Tensor) -> Tensor:
     return functional.avg_pool1d(padded, 3, stride=1)[0].T
 
 
-def load_adapter(base: Path, settings: BaseSettings) -> SpeechAdapter:
-    """The adapter that the base's config.yaml asks for.
+def load_adapter(base: Path, settings: BaseSettings, device: torch.device) -> SpeechAdapter:
+    """The adapter that the base's config.yaml asks for: without section `miniature` the released model's.
 
     Raises:
-        UserError: a file of the base is missing, or the base is of a kind without an adapter.
+        UserError: files of the base are missing (all named), damaged, or do not fit one another.
     """
-    miniature = settings.miniature
-    if miniature is None:
-        raise UserError(
-            f"{base / 'config.yaml'}: no section `miniature`, so this is a released checkpoint; "
-            "its speech adapter (w2v-BERT, semantic codec) is not part of this version"
-        )
-    codebook = read_tensors(base / miniature.codebook)["centroids"]
-    return MiniatureAdapter(miniature, codebook, read_tensors(base / miniature.feature_statistics))
+    if settings.miniature is None:
+        return load_released_adapter(base, settings, device)
+    return load_miniature_adapter(base, settings)
+
+
+def load_miniature_adapter(base: Path, settings: BaseSettings) -> MiniatureAdapter:
+    """The adapter of a base with section `miniature`.
+
+    Raises:
+        UserError: files of the base are missing (all named) or damaged.
+        ValueError: the base has no such section.
+    """
+    if settings.miniature is None:
+        raise ValueError("no section `miniature`")
+    require_parts(base, settings.parts)
+    codebook = read_tensors(base / settings.miniature.codebook)["centroids"]
+    return MiniatureAdapter(settings.miniature, codebook, read_tensors(base / settings.miniature.feature_statistics))

@@ -1,6 +1,7 @@
 """Weights of the model: the base's whole file, and the trained part that each phase writes."""
 
 import pickle
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -18,33 +19,93 @@ FROZEN = ("conditioning_encoder.", "perceiver_encoder.", "emo_conditioning_encod
           "emovec_layer.", "emo_layer.")
 DERIVED = ("inference_model.", "gpt.wte.",
            "conditioning_encoder.embed.pos_enc.", "emo_conditioning_encoder.embed.pos_enc.")
+Wanted = Callable[[str], bool]
 
 
-def read_base_tensors(base: Path, settings: BaseSettings) -> dict[str, Tensor]:
-    """Every tensor of the base's `gpt_checkpoint` in float32, without those that are derived from others.
+def every(name: str) -> bool:
+    """Every key."""
+    return True
+
+
+def read_base_tensors(base: Path, settings: BaseSettings, wanted: Wanted = every) -> dict[str, Tensor]:
+    """Tensors of the base's `gpt_checkpoint` in float32, without those that are derived from others.
+
+    The whole file is accounted for, but only what is wanted is taken from the disk.
+
+    Raises:
+        UserError: the file is missing, damaged, holds anything but tensors, or keys do not fit; all at once.
+    """
+    path = base / settings.gpt_checkpoint
+    stored = map_tensors(path)
+    tensors = {name: value for name, value in stored.items() if not name.startswith(DERIVED)}
+    check_keys(base_shapes(settings.gpt), tensors, str(path))
+    if repeated := sorted({_prefix_of(name) for name in stored if name.startswith(DERIVED)}):
+        print(f"{path}: left out, being made from the rest: {', '.join(f'{prefix}*' for prefix in repeated)}")
+    return {name: value.float() for name, value in tensors.items() if wanted(name)}
+
+
+def _prefix_of(name: str) -> str:
+    return next(prefix for prefix in DERIVED if name.startswith(prefix))
+
+
+def base_shapes(settings: GptSettings) -> dict[str, torch.Size]:
+    """Every key of a base's weights with its shape, trained and frozen."""
+    with torch.device("meta"):
+        parts = (UnifiedVoice(settings), Conditioner(settings))
+    return {name: value.shape for part in parts for name, value in part.state_dict().items()}
+
+
+def is_frozen(name: str) -> bool:
+    """Whether a key belongs to the encoders that run once, at feature time."""
+    return name.startswith(FROZEN)
+
+
+def is_trained(name: str) -> bool:
+    """Whether a key belongs to what fine-tuning changes."""
+    return not is_frozen(name)
+
+
+def read_tensors(path: Path, wanted: Wanted = every) -> dict[str, Tensor]:
+    """Wanted tensors of a .safetensors or .pth file in float32; a pickle is read with weights_only."""
+    return {name: value.float() for name, value in map_tensors(path).items() if wanted(name)}
+
+
+def map_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors as the file holds them, mapped into memory: a page is read when it is used.
 
     Raises:
         UserError: the file is missing, damaged, or holds anything but tensors.
     """
-    tensors = read_tensors(base / settings.gpt_checkpoint)
-    return {name: value for name, value in tensors.items() if not name.startswith(DERIVED)}
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a .safetensors or .pth file in float32; a pickle is read with weights_only."""
     if not path.is_file():
         raise UserError(f"{path}: missing weights")
     try:
         if path.suffix == ".safetensors":
-            tensors = load_file(path)
-        else:
-            tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            tensors = tensors.get("model", tensors)
-        return {name: value.float() for name, value in tensors.items()}
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        tensors = content.get("model", content)
+        if wrong := [name for name, value in tensors.items() if not isinstance(value, Tensor)]:
+            raise ValueError(f"no tensor under {', '.join(map(str, wrong[:5]))}")
+        return dict(tensors)
     except pickle.UnpicklingError:
         raise UserError(f"{path}: refused: damaged, or a pickle that holds more than tensors") from None
     except (SafetensorError, OSError, RuntimeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: not a weights file: {' '.join(str(error).split())[:200]}") from None
+
+
+def check_keys(shapes: Mapping[str, torch.Size], tensors: Mapping[str, Tensor], source: str) -> None:
+    """Compare names and shapes.
+
+    Raises:
+        UserError: lists all missing, unexpected and misshapen keys.
+    """
+    problems = [f"missing {name}" for name in shapes if name not in tensors]
+    problems += [f"unexpected {name}" for name in tensors if name not in shapes]
+    problems += [
+        f"{name} has shape {list(tensors[name].shape)}, config.yaml says {list(shape)}"
+        for name, shape in shapes.items() if name in tensors and tensors[name].shape != shape
+    ]
+    if problems:
+        raise UserError(f"{source}: {len(problems)} wrong key(s)\n" + "\n".join(f"  {line}" for line in problems))
 
 
 def load_exactly(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
@@ -53,23 +114,14 @@ def load_exactly(module: nn.Module, tensors: dict[str, Tensor], source: str) -> 
     Raises:
         UserError: lists all missing, unexpected and misshapen keys.
     """
-    own = module.state_dict()
-    problems = [f"missing {name}" for name in own if name not in tensors]
-    problems += [f"unexpected {name}" for name in tensors if name not in own]
-    problems += [
-        f"{name} has shape {list(tensors[name].shape)}, config.yaml says {list(value.shape)}"
-        for name, value in own.items() if name in tensors and tensors[name].shape != value.shape
-    ]
-    if problems:
-        raise UserError(f"{source}: {len(problems)} wrong key(s)\n" + "\n".join(f"  {line}" for line in problems))
+    check_keys({name: value.shape for name, value in module.state_dict().items()}, tensors, source)
     module.load_state_dict(tensors)
 
 
 def load_conditioner(base: Path, settings: BaseSettings) -> Conditioner:
     """The frozen encoders of a base, in evaluation mode."""
-    tensors = {name: value for name, value in read_base_tensors(base, settings).items() if name.startswith(FROZEN)}
     conditioner = Conditioner(settings.gpt)
-    load_exactly(conditioner, tensors, str(base / settings.gpt_checkpoint))
+    conditioner.load_state_dict(read_base_tensors(base, settings, is_frozen))
     return conditioner.eval().requires_grad_(False)
 
 
@@ -82,11 +134,8 @@ def load_base(base: Path) -> UnifiedVoice:
 
 
 def read_trained_tensors(base: Path, settings: BaseSettings) -> dict[str, Tensor]:
-    """The part of a base that fine-tuning changes, checked against its config.yaml."""
-    tensors = read_base_tensors(base, settings)
-    trained = {name: value for name, value in tensors.items() if not name.startswith(FROZEN)}
-    load_exactly(UnifiedVoice(settings.gpt), trained, str(base / settings.gpt_checkpoint))
-    return trained
+    """The part of a base that fine-tuning changes, checked against its config.yaml; the frozen part stays on disk."""
+    return read_base_tensors(base, settings, is_trained)
 
 
 def load_phase(folder: Path, settings: GptSettings, dropout: float = 0.0) -> UnifiedVoice:

@@ -1,4 +1,4 @@
-from stages.extract_features.extract import choose_prompts, shards
+from stages.extract_features.extract import batches, choose_prompts, shards
 
 
 def rows(*speakers_and_splits):
@@ -31,3 +31,13 @@ def test_shards_hold_all_rows_in_order():
     parts = list(shards([{"id": index} for index in range(7)], 3))
     assert [len(part) for _, part in parts] == [3, 3, 1]
     assert [row["id"] for _, part in parts for row in part] == list(range(7))
+
+
+def test_batches_hold_every_utterance_once_and_no_more_audio_than_asked():
+    durations = [3.0, 0.5, 9.0, 2.0, 2.5, 0.7, 40.0]
+    parts = list(batches(durations, 10.0))
+    assert sorted(place for part in parts for place in part) == list(range(len(durations)))
+    for part in parts:
+        longest = max(durations[place] for place in part)
+        assert len(part) == 1 or len(part) * longest <= 10.0
+    assert len(parts) < len(durations)
