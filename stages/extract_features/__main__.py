@@ -103,10 +103,10 @@ def extract_shard(
     kept: list[dict[str, Tensor]] = []
     features: dict[str, dict[str, Tensor]] = {}
     long_enough = [row for row in rows if row["duration_seconds"] >= SHORTEST_SECONDS]
+    progress.skip(len(rows) - len(long_enough))
     for place, one in extractor.extract(long_enough):
         features[long_enough[place]["id"]] = one
         progress.advance()
-    progress.advance(len(rows) - len(long_enough))
     for row in rows:
         held = features.get(row["id"])
         problem = length_problem(held, settings) if held else f"shorter than {SHORTEST_SECONDS} s"

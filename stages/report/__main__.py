@@ -43,7 +43,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def write_report(findings: Findings, config: Config, folder: Path) -> None:
     """Write every file of the report."""
-    (folder / "figures").mkdir()
+    for name in ("figures", "audio"):
+        (folder / name).mkdir()
     write_text(folder / "curves.csv", to_csv(COLUMNS, join_curves(findings.phases)))
     write_text(folder / "metrics.csv", write_metrics_table(findings.results))
     draw_curves(findings.phases, folder / "figures")

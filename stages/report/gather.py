@@ -38,7 +38,7 @@ class Sample(BaseModel):
 
 @dataclass(frozen=True)
 class Result:
-    """The evaluation of the base or of one phase."""
+    """The evaluation of the base or of one phase; no samples where the base cannot speak by itself."""
 
     name: str
     measures: dict[str, Measure]
@@ -151,8 +151,6 @@ def read_result(name: str) -> Result:
     folder = EVALUATION / name
     lines = folder / "samples" / "samples.jsonl"
     samples = [parse_section(Sample, row, f"{lines}:{number}") for number, row in enumerate(read_jsonl(lines), start=1)]
-    if not samples:
-        raise UserError(f"{lines}: holds no sentence")
     return Result(name, parse_measures(read_json(folder / "metrics.json"), folder / "metrics.json"), samples)
 
 

@@ -66,7 +66,7 @@ def render_page(findings: Findings, config: Config, folder: Path) -> str:
         UserError: the sentence to draw is not among the evaluated ones, or an audio file cannot be read.
     """
     drawn, available = config.spectrogram_sentence, len(findings.base.samples)
-    if drawn >= available:
+    if available and drawn >= available:
         raise UserError(f"report.spectrogram_sentence: must be below {available}, the sentences kept by "
                         f"evaluate_speech (got {drawn})")
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
@@ -78,7 +78,8 @@ def render_page(findings: Findings, config: Config, folder: Path) -> str:
         curves={f"{width}_{theme}": data_uri(folder / "figures" / f"curves-{width}-{theme}.svg")
                 for width in WIDTHS_INCHES for theme in THEMES},
         sentences=choose_sentences(findings, config.sentences, folder / "audio"),
-        pictures=draw_pictures(findings, drawn, folder / "figures"), drawn_text=findings.base.samples[drawn].text,
+        pictures=draw_pictures(findings, drawn, folder / "figures") if available else [],
+        drawn_text=findings.base.samples[drawn].text if available else "",
     )
 
 

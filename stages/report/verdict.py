@@ -83,6 +83,10 @@ def tell_corpus(findings: Findings, config: Config) -> list[str]:
 def tell_speech(findings: Findings) -> list[str]:
     """What the judge heard, between its floor and the base's ceiling."""
     final = findings.final
+    if not any(result.samples for result in findings.results):
+        return ["Phone error of sampled speech: unmeasured. This base brings no decoder and no judge of its own, so "
+                "sampled codes were not turned into sound.",
+                f"Utterances that end by themselves: {say(final, 'stop_rate')}."]
     told = [f"Phone error of sampled speech: {say(final, 'phone_error_rate')}.",
             f"The same judge errs on {say(final, 'reference_phone_error_rate')} of the reference audio (its floor), "
             f"and on {say(final, 'codes_phone_error_rate')} of reference codes turned back into sound (what a perfect "

@@ -18,7 +18,7 @@ class Progress:
         self.started = self.printed = time.monotonic()
 
     def skip(self, count: int) -> None:
-        """Count items that an earlier run has done: they take no time, so they are no part of the rate."""
+        """Count items that take no time, such as those of an earlier run, so that the rate leaves them out."""
         self.done += count
         self.skipped += count
 

@@ -182,3 +182,18 @@ def test_run_writes_the_report_and_gives_it_to_the_schedules_parent_run(project)
     assert "speaker_similarity" not in parent.data.metrics
     held = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert held == {"index.html", "curves.csv", "metrics.csv", "figures", "audio"}
+
+
+def test_a_base_that_cannot_speak_leaves_a_page_that_says_so(project):
+    for name in ("base", "lora", "full", "polish"):
+        samples = Path(f"data/evaluation/{name}/samples")
+        shutil.rmtree(samples)
+        samples.mkdir()
+        (samples / "samples.jsonl").write_text("")
+        edit_json(f"data/evaluation/{name}/metrics.json", phone_error_rate=None, codes_phone_error_rate=None,
+                  reference_phone_error_rate=None, speaker_similarity=None)
+    assert main([]) == 0
+    page = Path("reports/index.html").read_text(encoding="utf-8")
+    assert "the phone error of sampled speech is unmeasured" in page and "No audio: this base brings no decoder" in page
+    assert "<audio" not in page and 'id="spectrograms"' not in page
+    assert "Code cross-entropy on held-out text" in page
