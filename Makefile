@@ -2,12 +2,13 @@
 PYTHON ?= python3
 CORES ?= 8
 NAME ?= miniature
+OUT ?= speech.wav
 
 SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-.PHONY: run setup test interop lint typecheck ui bench stages base preset graph clean
+.PHONY: run setup test interop lint typecheck ui speak bench stages base preset graph clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## set up if needed, run what is stale, show the results
@@ -37,6 +38,10 @@ typecheck: $(READY)  ## mypy
 
 ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
 	@mlflow ui --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///mlflow.db
+
+speak: $(READY)  ## say TEXT='...' with the exported model; PROMPT=voice.wav and OUT=speech.wav may be named too
+	@python -m stages.evaluate_speech.speak --model data/export --text "$$TEXT" --out "$(OUT)" \
+	$(if $(PROMPT),--prompt "$(PROMPT)")
 
 bench: $(READY)  ## speed and memory of training, reading and text; writes benchmarks/results
 	@python -m benchmarks

@@ -17,3 +17,10 @@ class Config(StrictModel):
     repetition_penalty: float = Field(ge=1, le=20)
     codes_per_text_token_max: float = Field(gt=0, description="a sample is cut at this length, codes a text token")
     seed: int = Field(ge=0, description="of the draw and of the intervals")
+
+
+class SpeakConfig(StrictModel):
+    """The params section `speak`: how an exported model speaks long texts. No stage reads it."""
+
+    words_max: int = Field(ge=1, description="words; a longer sentence is cut at clause marks, then between words")
+    pause_seconds: float = Field(ge=0, le=10, description="silence between sentences, half of it inside one")

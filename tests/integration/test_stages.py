@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from stages.__main__ import main
 from stages.core.artifacts.files import read_jsonl
+from stages.evaluate_speech import speak
 from tests.tiny_project import make_project
 
 CHAIN = [
@@ -86,6 +87,12 @@ def test_the_card_tells_what_the_stages_measured(project):
     assert all(f"| {phase} |" in card for phase in ("lora", "full", "polish"))
     assert "| am | target | 2 |" in card and "unmeasured" in card
     assert Path("data/export/adapter/adapter_config.json").is_file()
+
+
+def test_the_export_speaks_in_a_held_out_voice(project, capsys):
+    assert speak.main(["--model", "data/export", "--text", "ማንም ሰው እኩል ነው። 25% ነው።", "--out", "speech.wav"]) == 0
+    assert "in 2 span(s)" in capsys.readouterr().out
+    assert abs(soundfile.read("speech.wav")[0]).max() > 0.001
 
 
 def test_text_settings_that_the_corpus_was_not_read_with_are_refused(project, capsys):

@@ -19,6 +19,7 @@ from stages.core.model.checkpoint import FROZEN, load_exactly
 from stages.core.model.conditioning import Conditioner
 from stages.core.model.sampling import SamplingSettings, sample_codes
 from stages.core.model.unified_voice import UnifiedVoice
+from stages.evaluate_speech.upstream import SampledGpt
 from tests.interop import shapes
 from tests.interop.upstream import build, needs_upstream, randomise, stored_tensors
 
@@ -106,3 +107,18 @@ def test_the_cached_codes_are_ours_with_every_position_moved_by_one(theirs, feat
     assert sampled.codes == sample_ours(theirs, features, shifted=True)
     unmoved = sample_ours(theirs, features, shifted=False)
     assert all(one != other for one, other in zip(sampled.codes, unmoved, strict=True))
+
+
+def test_speaking_through_upstream_draws_our_codes_and_its_own_latents(theirs, features):
+    """`SampledGpt` stands in for upstream's GPT in its inference: called with the arguments that it uses there."""
+    gpt, prompt, lengths = SampledGpt(theirs, shapes.small_encoders()), features[:1], torch.tensor([1024])
+    gpt.sampling = GREEDY
+    text = TEXTS[0][None].int()
+    emotion = gpt.merge_emovec(prompt, prompt, lengths, lengths, alpha=1.0)
+    codes, voice = gpt.inference_speech(prompt, text, prompt, cond_lengths=lengths, emo_cond_lengths=lengths,
+                                        emo_vec=emotion, do_sample=True, num_beams=3, max_generate_length=1500)
+    assert codes.tolist() == sample_ours(theirs, features, shifted=False)[:1] and not gpt.stopped
+    latents = gpt(voice, text, torch.tensor([text.shape[1]]), codes, torch.tensor([CODES]), prompt,
+                  cond_mel_lengths=lengths, emo_cond_mel_lengths=lengths, emo_vec=emotion,
+                  use_speed=torch.zeros(1).long())
+    assert latents.shape == (1, CODES, 48)
