@@ -10,12 +10,13 @@ from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.params.shared import MachineConfig
 from stages.core.training.batching import collate
 from stages.core.training.features import FeatureSet
-from stages.core.training.memory import estimate_memory
+from stages.core.training.memory import MemoryEstimate, Pass, estimate_memory
 from stages.core.training.objective import Losses, Objective, validation_figures, weighted_loss
 from stages.core.training.parallel import Processes, gradients_of_last_part
 from stages.core.training.plan import EpochPlan
 from stages.core.training.steps import Part, StepData, StepPlan, read_ahead
 from stages.finetune.config import Config, Phase
+from stages.finetune.memory_need import training_of
 from stages.finetune.trainee import Trainee
 
 VALIDATION_BATCH = 32
@@ -116,18 +117,19 @@ class FinetuneTask:
 
     def memory_advice(self, data: StepData) -> str:
         """What ran out, what a step of this length needs, and which params lower it."""
-        positions = max(part.batch.layout.numel() for part in data.parts)
+        batch = max((part.batch for part in data.parts), key=lambda batch: batch.layout.numel())
+        largest = Pass(batch.layout.numel(), len(batch.text_targets), len(batch.code_targets))
         return (
-            f"out of memory on {self.processes.device} at a forward pass of {positions:,} positions; estimated need "
-            f"{self.estimate(positions)}. To lower it: machine.micro_batch_utterances (now "
+            f"out of memory on {self.processes.device} at a forward pass of {largest.positions:,} positions; estimated "
+            f"need {self.estimate(largest)}. To lower it: machine.micro_batch_utterances (now "
             f"{self.machine.micro_batch_utterances}; same result), machine.activation_checkpointing (now "
             f"{self.machine.activation_checkpointing}), machine.precision, more machine.processes with parallelism "
             f"fsdp, or a shorter duration_seconds_max of the corpus; utterances {', '.join(data.utterances)}"
         )
 
-    def estimate(self, positions: int) -> str:
-        """The memory that a forward pass of so many positions needs, told in parts."""
-        counts = [sum(value.numel() for value in values)
-                  for values in (self.trainee.model.parameters(), self.parameters.values())]
-        return str(estimate_memory(self.trainee.model.settings, counts[0], counts[1], positions, self.dtype,
-                                   self.machine.activation_checkpointing))
+    def estimate(self, largest: Pass) -> MemoryEstimate:
+        """The memory of one process at the peak of a step with such a forward pass."""
+        taught = sum(value.numel() for value in self.teacher.parameters()) if self.teacher else 0
+        training = training_of(self.trainee, self.phase, self.machine, self.dtype,
+                               self.processes.device.type == "cuda", self.processes.count, taught)
+        return estimate_memory(training, largest)

@@ -10,6 +10,7 @@ from stages.core.training.loop import Loop
 from stages.core.training.memory import peak_memory_gib
 from stages.core.training.progress import print_progress
 from stages.finetune.command_line import Job
+from stages.finetune.memory_need import FRAME_TOKENS, rows_a_pass, widest_pass
 from stages.finetune.task import FinetuneTask
 
 Figures = dict[str, float]
@@ -47,14 +48,13 @@ def watch(job: Job, task: FinetuneTask, loop: Loop) -> Iterator[tuple[StageRun, 
 def announce(job: Job, task: FinetuneTask, resumed_at: int) -> None:
     """What is trained, on what, with what, and what memory it will need."""
     counts = task.trainee.counts()
-    longest = max(row.text_tokens + row.code_tokens for row in task.train.utterances)
-    rows = job.machine.micro_batch_utterances or -(-job.phase.batch_utterances // task.processes.count)
-    prefix = task.trainee.model.settings.condition_num_latent + 5
+    rows = rows_a_pass(job.phase, job.machine, task.processes.count)
+    widest = widest_pass(task.trainee.model.settings, rows, task.train.utterances)
     name = f"finetune@{job.name}"
     print(f"{name}: {counts['trained']:,} of {counts['total']:,} parameters trained "
           f"({counts['trained_percent']:.2f} %), {len(task.train)} utterances, "
           f"{task.processes.count} process(es) on {task.processes.device}, {task.dtype}")
-    print(f"{name}: estimated memory a process {task.estimate(rows * (longest + prefix))}", flush=True)
+    print(f"{name}: estimated memory a process {task.estimate(widest)}", flush=True)
     if resumed_at >= 0:
         print(f"{name}: continues at step {resumed_at}", flush=True)
 
@@ -68,7 +68,7 @@ def tokens_before(job: Job) -> int:
 def flops_per_token(task: FinetuneTask) -> float:
     """FLOPs a supervised token, averaged over the training rows."""
     rows, settings = task.train.utterances, task.trainee.model.settings
-    prefix = settings.condition_num_latent + 5
+    prefix = settings.condition_num_latent + FRAME_TOKENS
     lengths = [prefix + row.text_tokens + row.code_tokens for row in rows]
     text, code = sum(row.text_tokens + 1 for row in rows), sum(row.code_tokens + 1 for row in rows)
     flops = step_flops(settings, sum(lengths), sum(length**2 for length in lengths), text, code,
