@@ -19,7 +19,7 @@ from stages.core.artifacts.files import write_text
 from stages.core.errors import UserError
 
 BENCHMARKS = ("trainable_share", "vocabulary_coverage", "text_speed", "training_speed", "training_memory",
-              "feature_loading")
+              "feature_loading", "code_positions")
 ON_THE_GPU = ("training_speed", "training_memory")
 
 

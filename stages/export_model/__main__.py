@@ -17,7 +17,7 @@ from pathlib import Path
 
 from stages.core.artifacts.files import output_folder, read_json, write_text
 from stages.core.errors import UserError
-from stages.core.model.checkpoint import load_conditioner, read_trained_tensors
+from stages.core.model.checkpoint import read_base_tensors
 from stages.core.model.settings import read_settings
 from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig
@@ -67,14 +67,12 @@ def check_text_settings(text: TextConfig) -> None:
 
 
 def check_export(folder: Path) -> None:
-    """Load what was written as the pipeline loads a base: every key accounted for.
+    """Account for every key of what was written, as the pipeline does when it loads a base.
 
     Raises:
         UserError: a key is missing, unexpected or misshapen.
     """
-    settings = read_settings(folder)
-    read_trained_tensors(folder, settings)
-    load_conditioner(folder, settings)
+    read_base_tensors(folder, read_settings(folder), wanted=lambda name: False)
 
 
 if __name__ == "__main__":

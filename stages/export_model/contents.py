@@ -41,7 +41,8 @@ def write_model(base: Path, checkpoint: Path, vocabulary: Path, folder: Path, un
     shutil.copyfile(vocabulary / "bpe.model", place(folder, settings.dataset.bpe_model))
     write_text(folder / "config.yaml", with_pieces(base / "config.yaml", rows - 1))
     if (checkpoint / ADAPTER).is_dir():
-        shutil.copytree(checkpoint / ADAPTER, folder / ADAPTER)
+        # PEFT leaves an empty card there; the export has one of its own
+        shutil.copytree(checkpoint / ADAPTER, folder / ADAPTER, ignore=shutil.ignore_patterns("README.md"))
 
 
 def take_over(base: Path, settings: BaseSettings, folder: Path, untouched: str) -> None:
@@ -100,6 +101,7 @@ def write_weights(path: Path, tensors: dict[str, Tensor]) -> None:
         save_tensors(path, tensors)
     else:
         torch.save({name: tensors[name].contiguous() for name in sorted(tensors)}, path)
+    path.chmod(0o644)  # safetensors keeps what it writes to its owner
 
 
 def check_vocabulary(base: Path, vocabulary: Path, rows: int, checkpoint: Path) -> None:

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import torch
+from peft import PeftModel
 from safetensors.torch import load_file
 
 from stages.__main__ import main
 from stages.core.artifacts.files import read_jsonl
+from stages.core.model.checkpoint import load_phase
+from stages.core.model.settings import read_settings
 from stages.evaluate_speech import speak
 from tests.tiny_project import make_project
 
@@ -78,6 +82,14 @@ def test_the_export_is_a_base_with_the_last_phase_inside(project):
         if path.is_file() and path.name != "SHA256SUMS"
     }
     assert {"MODEL_CARD.md", "text_settings.json", "adapter/adapter_config.json"} <= {line[66:] for line in sums}
+
+
+def test_the_exported_adapter_on_the_weights_it_started_from_gives_the_exported_ones(project):
+    start = load_phase(Path("data/checkpoints/full"), read_settings(Path("data/base")).gpt)
+    merged = PeftModel.from_pretrained(start, "data/export/adapter").merge_and_unload().state_dict()
+    exported = load_file("data/export/gpt.safetensors")
+    for name, value in merged.items():
+        torch.testing.assert_close(value, exported[name], atol=1e-5, rtol=0.0)
 
 
 def test_the_card_tells_what_the_stages_measured(project):
