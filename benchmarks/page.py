@@ -51,8 +51,8 @@ def speed_section(results: Sequence[Result]) -> str:
     parts = [
         f"`{PADDED}` is the public trainers' layout with this project's dtype, optimiser, activation and no dropout;\n"
         "`padded, as published` adds what their model class brings (recomputed activations, dropout 0.1 also in\n"
-        f"attention). `{BUCKETED}` is the product. Times padded: over all turns, in brackets the least and the most\n"
-        "of a single turn. float32 on a CPU if not said otherwise, bfloat16 autocast on a GPU.\n"
+        f"attention). `{BUCKETED}` is the product. Times padded: over all batches, in brackets the least and the most\n"
+        "of a single one, of three steps the fastest. float32 on a CPU if not said otherwise, on a GPU bfloat16.\n"
     ]
     for result in results:
         rows = []
@@ -61,7 +61,7 @@ def speed_section(results: Sequence[Result]) -> str:
             for name, figures in race["layouts"].items():
                 rows.append((*head, name, f"{figures['tokens_per_second']:,.0f}", _times_padded(figures)))
             rows += [(*head, name, "not on this device", problem) for name, problem in race["unavailable"].items()]
-        parts += [f"{of_device(result)}:\n",
+        parts += [f"{of_device(result)}; the race in {result['threads']} thread(s):\n",
                   table(("shape", "utterances a batch", "layout", "supervised tokens/s", "times padded"), rows)]
     padding = [(row["shape"], row["batch_utterances"], row[PADDED], row[BUCKETED])
                for result in results[:1] for row in result["padding"]]
