@@ -5,39 +5,24 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
-from stages.__main__ import main
 from stages.core.artifacts.files import read_jsonl
 from stages.core.model.checkpoint import load_conditioner, read_trained_tensors
 from stages.core.model.settings import read_settings
 from stages.core.text.tokenizer import Tokenizer
 from stages.core.training.features import FeatureSet
-from tests.released_base import CODES, PIECES, make_released_base
-from tests.tiny_project import make_project
+from tests.released_base import CODES, PIECES
+from tests.released_project import BASE, SCHEDULE, make_released_project, run_schedule
 
-BASE = Path("data/raw/indextts2")
-CHAIN = [
-    ("prepare_corpus",), ("train_vocabulary",), ("extract_features",), ("finetune", "--phase", "lora"),
-    ("finetune", "--phase", "full"), ("finetune", "--phase", "polish"), ("evaluate_speech", "--phase", "base"),
-    ("evaluate_speech", "--phase", "lora"), ("evaluate_speech", "--phase", "full"),
-    ("evaluate_speech", "--phase", "polish"), ("export_model",), ("report",),
-]
 SPEECH_FIGURES = ("phone_error_rate", "codes_phone_error_rate", "reference_phone_error_rate", "speaker_similarity")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
-    params = make_project(folder)
-    make_released_base(folder / BASE)
-    params["base"]["path"] = str(BASE)
-    params["extract_features"] |= {"prompt_seconds_max": 1.0, "batch_seconds": 20.0, "shard_utterances": 16}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True, sort_keys=False))
+    make_released_project(folder, features=32, speakers=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for command in CHAIN:
-            assert main(list(command)) == 0, command
+        run_schedule(folder, patch, SCHEDULE)
         yield folder
 
 

@@ -59,11 +59,15 @@ class Output:
     latents: Tensor
 
 
+def import_package() -> None:
+    """Make upstream's modules importable without its __init__, which imports all of inference and its requirements."""
+    if PACKAGE not in sys.modules:
+        sys.modules[PACKAGE] = module_from_spec(find_spec(PACKAGE))
+
+
 def build(settings: GptSettings) -> nn.Module:
     """Upstream's UnifiedVoice, initialised as upstream does."""
-    if PACKAGE not in sys.modules:
-        # its __init__ imports the whole of inference with its many requirements, so it is left out
-        sys.modules[PACKAGE] = module_from_spec(find_spec(PACKAGE))
+    import_package()
     constants = {"emotion_dim", "feature_dim", "perceiver_head_dim", "conditioning_prompts"}
     options = settings.model_dump(exclude=constants)  # what upstream's code fixes is no option of it
     return import_module(f"{PACKAGE}.gpt.model_v2").UnifiedVoice(**options, checkpointing=False).eval()
