@@ -43,11 +43,18 @@ INDEX_FILE = "index.jsonl"
 
 @dataclass(frozen=True)
 class Said:
-    """One text spoken: audio [S], its spans, and how many of them ended without a stop token."""
+    """One text spoken.
+
+    Attributes:
+        audio: [S].
+        cut: spans that no stop token ended.
+        silent: spans for which nothing was drawn.
+    """
 
     audio: Tensor
     spans: list[Span]
     cut: int
+    silent: int
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Speaker:
                                         most, config.seed + place)
             spoken.append(self.voice.say(span, limit_codes(sampling, span, config.codes_per_text_token_max)))
         audio = join_audio([one.audio for one in spoken], spans, self.pauses.pause_seconds, self.voice.sample_rate_hz)
-        return Said(audio, spans, sum(not one.stopped for one in spoken))
+        return Said(audio, spans, sum(not one.stopped for one in spoken), sum(not len(one.audio) for one in spoken))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -149,11 +156,12 @@ def speak_text(speaker: Speaker, text: str, out: Path) -> None:
     said = speaker.say(speaker.read(text))
     write_whole(out, said.audio, speaker.voice.sample_rate_hz)
     seconds = len(said.audio) / speaker.voice.sample_rate_hz
-    print(f"{out}: {seconds:.2f} s in {len(said.spans)} span(s){told_cut(said)}")
+    print(f"{out}: {seconds:.2f} s in {len(said.spans)} span(s){told_faults(said)}")
 
 
-def told_cut(said: Said) -> str:
-    return f"; {said.cut} did not end by itself and was cut" if said.cut else ""
+def told_faults(said: Said) -> str:
+    told = f"; {said.cut} did not end by itself and was cut" if said.cut else ""
+    return told + (f"; nothing was drawn for {said.silent}: try another --seed" if said.silent else "")
 
 
 def write_whole(path: Path, audio: Tensor, sample_rate_hz: int) -> None:
@@ -194,7 +202,7 @@ def speak_file(speaker: Speaker, file: Path, out: Path) -> int:
             rows.append({
                 "line": number, "file": name, "text": text, "text_normalised": " ".join(span.text for span in spans),
                 "duration_seconds": round(len(said.audio) / speaker.voice.sample_rate_hz, 3), "spans": len(spans),
-                "cut": said.cut,
+                "cut": said.cut, "silent": said.silent,
             })
             progress.advance()
         write_jsonl(folder / INDEX_FILE, rows)

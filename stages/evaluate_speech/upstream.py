@@ -21,9 +21,13 @@ from stages.evaluate_speech.passage import Span
 from stages.evaluate_speech.voices import Spoken, read_prompt
 
 PACKAGE, REQUIREMENT = "indextts", "indextts2-inference==2.1.1"
-PROMPT_RATE_HZ = 16_000
+PROMPT_RATE_HZ, OUTPUT_RATE_HZ = 16_000, 22_050
 NO_LIMIT = 1_000_000
 FULL_SCALE = 32767
+
+
+class NothingDrawn(Exception):
+    """The first token was a stop; upstream's s2mel takes no text without a code."""
 
 
 class ReleasedVoice:
@@ -36,14 +40,17 @@ class ReleasedVoice:
         self.gpt = SampledGpt(self.speaker.gpt, read_settings(model).gpt)
         self.speaker.gpt = self.gpt
         self.speaker.tokenizer.normalizer = None  # the text is normalised already
-        self.sample_rate_hz = 0
+        self.sample_rate_hz = OUTPUT_RATE_HZ
 
     def say(self, span: Span, sampling: SamplingSettings) -> Spoken:
         self.gpt.sampling = sampling
         torch.manual_seed(sampling.seed)  # s2mel starts from noise
-        self.sample_rate_hz, samples = self.speaker.infer(
-            self.prompt, span.text, None, max_text_tokens_per_segment=NO_LIMIT
-        )
+        try:
+            self.sample_rate_hz, samples = self.speaker.infer(
+                self.prompt, span.text, None, max_text_tokens_per_segment=NO_LIMIT
+            )
+        except NothingDrawn:
+            return Spoken(torch.zeros(0), True)
         return Spoken(torch.from_numpy(samples).float().flatten() / FULL_SCALE, self.gpt.stopped)
 
 
@@ -70,12 +77,18 @@ class SampledGpt:
     def inference_speech(
         self, speech_condition: Tensor, text_inputs: Tensor, *_: Any, cond_lengths: Tensor, emo_vec: Tensor, **__: Any
     ) -> tuple[Tensor, Tensor]:
-        """Codes [1, M], a stop token last where one was drawn, and the voice's conditioning [1, N, D]."""
+        """Codes [1, M], a stop token last where one was drawn, and the voice's conditioning [1, N, D].
+
+        Raises:
+            NothingDrawn: M is 0.
+        """
         if self.sampling is None:
             raise ValueError("no sampling settings")
         voice = self._theirs.get_conditioning(speech_condition.transpose(1, 2), cond_lengths)
         text = text_inputs[0].long()
         [(codes, self.stopped)] = sample_codes(self._ours, voice + emo_vec[:, None], [text], self.sampling)
+        if not len(codes):
+            raise NothingDrawn
         ends = [self._ours.settings.stop_mel_token] if self.stopped else []
         return torch.cat([codes, torch.tensor(ends, dtype=codes.dtype)])[None].to(voice.device), voice
 

@@ -5,10 +5,11 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 
 from stages.core.params.command import run_command
-from stages.evaluate_speech import speak
+from stages.evaluate_speech import speak, voices
 from tests.tiny_export import make_export
 from tests.tiny_project import tiny_params
 
@@ -53,6 +54,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(export, fold
         assert run(export, "--text", TEXT, "--out", f"{name}.wav", "--seed", seed, "--temperature", 1.0) == 0
     one, two, three = ((folder / f"{name}.wav").read_bytes() for name in ("one", "two", "three"))
     assert one == two != three
+
+
+def test_spans_that_no_stop_token_ended_and_empty_ones_are_told(export, folder, capsys, monkeypatch):
+    for codes, stopped, told in ((4, False, "2 did not end by itself"), (0, True, "nothing was drawn for 2")):
+        monkeypatch.setattr(voices, "sample_codes", lambda *_, n=codes, s=stopped: [(torch.arange(n), s)])
+        assert run(export, "--text", TEXT, "--out", "out.wav") == 0
+        assert told in capsys.readouterr().out
 
 
 def test_pauses_stand_between_sentences(export, folder):
