@@ -3,12 +3,13 @@ PYTHON ?= python3
 CORES ?= 8
 NAME ?= miniature
 OUT ?= speech.wav
+HOURS ?= 30
 
 SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-.PHONY: run setup test interop lint typecheck ui speak bench stages base preset graph clean
+.PHONY: run setup test interop lint typecheck ui speak plan bench stages base preset graph clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## set up if needed, run what is stale, show the results
@@ -42,6 +43,9 @@ ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
 speak: $(READY)  ## say TEXT='...' with the exported model; PROMPT=voice.wav and OUT=speech.wav may be named too
 	@python -m stages.evaluate_speech.speak --model data/export --text "$$TEXT" --out "$(OUT)" \
 	$(if $(PROMPT),--prompt "$(PROMPT)")
+
+plan: $(READY)  ## what training on HOURS=30 hours of speech will need; FLAGS='--gpu-memory 24 --price 2' for a GPU
+	@python -m stages.finetune.plan --hours "$(HOURS)" $(FLAGS)
 
 bench: $(READY)  ## speed and memory of training, reading and text; writes benchmarks/results
 	@python -m benchmarks

@@ -11,12 +11,10 @@ import torch
 
 from benchmarks.shapes import Shape
 from stages.core.training.batching import Row
+from stages.finetune.expected_speech import MEDIAN_SECONDS, PACE_SIGMA, SIGMA
 
-MEDIAN_SECONDS = 5.0
-SIGMA = 0.6
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 15.0
-PACE_SIGMA = 0.15
 FIRST_PIECE = 3
 
 

@@ -49,16 +49,22 @@ def medium() -> Shape:
 
 def released() -> Shape:
     """24 layers of 1280."""
-    settings = GptSettings(
-        model_dim=1280, layers=24, heads=20, max_mel_tokens=1815, max_text_tokens=600,
-        number_text_tokens=12_000 + RELEASED_NEW_PIECES, number_mel_codes=8194, start_mel_token=8192,
-        stop_mel_token=8193, start_text_token=0, stop_text_token=1, condition_type="conformer_perceiver",
+    settings = released_settings()
+    grown = {"number_text_tokens": settings.number_text_tokens + RELEASED_NEW_PIECES}
+    return Shape("released", settings.model_copy(update=grown), RELEASED_NEW_PIECES, 50.0, 4.5)
+
+
+def released_settings() -> GptSettings:
+    """Section `gpt` of IndexTTS2's public config.yaml."""
+    return GptSettings(
+        model_dim=1280, layers=24, heads=20, max_mel_tokens=1815, max_text_tokens=600, number_text_tokens=12_000,
+        number_mel_codes=8194, start_mel_token=8192, stop_mel_token=8193, start_text_token=0, stop_text_token=1,
+        condition_type="conformer_perceiver",
         condition_module=EncoderSettings(output_size=512, linear_units=2048, attention_heads=8, num_blocks=6,
                                          input_layer="conv2d2", perceiver_mult=2),
         emo_condition_module=EncoderSettings(output_size=512, linear_units=1024, attention_heads=4, num_blocks=4,
                                              input_layer="conv2d2", perceiver_mult=2),
     )
-    return Shape("released", settings, RELEASED_NEW_PIECES, 50.0, 4.5)
 
 
 SHAPES = {"miniature": miniature, "medium": medium, "released": released}

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.device import Machine
 from benchmarks.memory_case import ALPHA, RANK, TARGETS
-from benchmarks.shapes import RELEASED_NEW_PIECES, released
+from benchmarks.shapes import RELEASED_NEW_PIECES, released_settings
 from stages.core.model.conditioning import Conditioner
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.training.lora import add_lora
@@ -14,15 +14,14 @@ from stages.core.training.lora import add_lora
 
 def measure(machine: Machine) -> dict[str, Any]:
     """Parameters of the released model, of the adapters at rank 16 and of 8,000 new rows, and their shares."""
-    settings = released().settings
-    base = settings.model_copy(update={"number_text_tokens": settings.number_text_tokens - RELEASED_NEW_PIECES})
+    base = released_settings()
     with torch.device("meta"):
         model = UnifiedVoice(base)
         trained = count(model)
         whole = trained + count(Conditioner(base))
         add_lora(model, RANK, ALPHA, 0.0, TARGETS)
     adapters = sum(value.numel() for name, value in model.named_parameters() if ".lora_" in name)
-    new_rows = RELEASED_NEW_PIECES * (2 * settings.model_dim + 1)
+    new_rows = RELEASED_NEW_PIECES * (2 * base.model_dim + 1)
     return {
         "model_parameters": whole, "full_trains": trained, "rank": RANK, "targets": list(TARGETS),
         "lora_trains": adapters, "lora_percent_of_model": round(100 * adapters / whole, 2),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from math import ceil
 from typing import Protocol
 
 import torch
@@ -36,7 +37,7 @@ def training_of(
         teacher_parameters: of the base, where it teaches the replay rows.
     """
     shared = processes > 1 and machine.parallelism == "fsdp"
-    micro_batches = len(range(0, rows_a_process(phase, processes), rows_a_pass(phase, machine, processes)))
+    micro_batches = -(-rows_a_process(phase, processes) // rows_a_pass(phase, machine, processes))
     return Training(
         settings=trainee.model.settings,
         held=sum(value.numel() for value in trainee.model.parameters()) + teacher_parameters,
@@ -52,7 +53,9 @@ def adapters_of(trainee: Trainee) -> Adapters | None:
     if trainee.adapter is None:
         return None
     config = trainee.adapter.peft_config["default"]
-    kinds = Counter(name.split(".", 3)[-1] for name in config.target_modules)
+    wrapped = (name.removesuffix(".base_layer") for name, _ in trainee.model.named_modules()
+               if name.startswith("gpt.h.") and name.endswith(".base_layer"))
+    kinds = Counter(name.split(".", 3)[-1] for name in wrapped)
     return Adapters(config.r, config.lora_dropout, dict(kinds))
 
 
@@ -67,8 +70,14 @@ def rows_a_pass(phase: Phase, machine: MachineConfig, processes: int) -> int:
     return min(rows, machine.micro_batch_utterances or rows)
 
 
-def widest_pass(settings: GptSettings, rows: int, utterances: Iterable[Lengths]) -> Pass:
-    """A forward pass of `rows` utterances as long as the longest."""
+def widest_pass(settings: GptSettings, rows: int, utterances: Iterable[Lengths], taught_share: float = 0.0) -> Pass:
+    """A forward pass of `rows` utterances as long as the longest, a share of which a teacher looks at."""
     longest = max(utterances, key=lambda row: row.text_tokens + row.code_tokens)
     positions = settings.condition_num_latent + FRAME_TOKENS + longest.text_tokens + longest.code_tokens
-    return Pass(rows * positions, rows * (longest.text_tokens + 1), rows * (longest.code_tokens + 1))
+    codes = longest.code_tokens + 1
+    return Pass(rows * positions, rows * (longest.text_tokens + 1), rows * codes, ceil(rows * taught_share) * codes)
+
+
+def taught_share(phase: Phase) -> float:
+    """Share of the rows that a teacher looks at."""
+    return phase.replay_share if phase.replay_kl_weight > 0 else 0.0

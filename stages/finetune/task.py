@@ -117,8 +117,9 @@ class FinetuneTask:
 
     def memory_advice(self, data: StepData) -> str:
         """What ran out, what a step of this length needs, and which params lower it."""
-        batch = max((part.batch for part in data.parts), key=lambda batch: batch.layout.numel())
-        largest = Pass(batch.layout.numel(), len(batch.text_targets), len(batch.code_targets))
+        part = max(data.parts, key=lambda part: part.batch.layout.numel())
+        largest = Pass(part.batch.layout.numel(), len(part.batch.text_targets), len(part.batch.code_targets),
+                       len(part.teaching.at) if part.teaching else 0)
         return (
             f"out of memory on {self.processes.device} at a forward pass of {largest.positions:,} positions; estimated "
             f"need {self.estimate(largest)}. To lower it: machine.micro_batch_utterances (now "

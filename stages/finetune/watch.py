@@ -10,7 +10,7 @@ from stages.core.training.loop import Loop
 from stages.core.training.memory import peak_memory_gib
 from stages.core.training.progress import print_progress
 from stages.finetune.command_line import Job
-from stages.finetune.memory_need import FRAME_TOKENS, rows_a_pass, widest_pass
+from stages.finetune.memory_need import FRAME_TOKENS, rows_a_pass, taught_share, widest_pass
 from stages.finetune.task import FinetuneTask
 
 Figures = dict[str, float]
@@ -49,7 +49,7 @@ def announce(job: Job, task: FinetuneTask, resumed_at: int) -> None:
     """What is trained, on what, with what, and what memory it will need."""
     counts = task.trainee.counts()
     rows = rows_a_pass(job.phase, job.machine, task.processes.count)
-    widest = widest_pass(task.trainee.model.settings, rows, task.train.utterances)
+    widest = widest_pass(task.trainee.model.settings, rows, task.train.utterances, taught_share(job.phase))
     name = f"finetune@{job.name}"
     print(f"{name}: {counts['trained']:,} of {counts['total']:,} parameters trained "
           f"({counts['trained_percent']:.2f} %), {len(task.train)} utterances, "

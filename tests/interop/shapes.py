@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from benchmarks.shapes import released_settings
 from stages.core.model.settings import EncoderSettings, GptSettings, read_settings
 
 BASE = Path(__file__).resolve().parents[2] / "data" / "base"
@@ -14,13 +15,7 @@ def miniature() -> GptSettings:
 
 def released() -> GptSettings:
     """IndexTTS2's public config.yaml."""
-    return GptSettings(
-        model_dim=1280, layers=24, heads=20, max_mel_tokens=1815, max_text_tokens=600, number_text_tokens=12_000,
-        number_mel_codes=8194, start_mel_token=8192, stop_mel_token=8193, start_text_token=0, stop_text_token=1,
-        condition_type="conformer_perceiver",
-        condition_module=_encoder(width=512, hidden=2048, heads=8, blocks=6),
-        emo_condition_module=_encoder(width=512, hidden=1024, heads=4, blocks=4),
-    )
+    return released_settings()
 
 
 def small_encoders() -> GptSettings:

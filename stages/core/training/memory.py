@@ -77,11 +77,18 @@ class Training:
 
 @dataclass(frozen=True)
 class Pass:
-    """The largest forward pass: positions with padding, and supervised ones of each stream."""
+    """The largest forward pass.
+
+    Attributes:
+        positions: with padding.
+        text_targets, code_targets: supervised positions of each stream.
+        taught_targets: those of the codes that a teacher looks at.
+    """
 
     positions: int
     text_targets: int
     code_targets: int
+    taught_targets: int = 0
 
 
 @dataclass(frozen=True)
@@ -193,9 +200,13 @@ def end_activations(training: Training, largest: Pass) -> float:
 
 
 def logits_kept(training: Training, largest: Pass) -> float:
-    """Log-probabilities in float32 of each stream that fits one chunk; one of more chunks computes them again."""
-    return sum(targets * classes * FLOAT for targets, classes, _ in _streams(training, largest)
-               if targets <= CHUNK_POSITIONS)
+    """Log-probabilities in float32 of each stream that fits one chunk; one of more chunks computes them again.
+
+    Of taught codes the teacher's logits stay in any case, and of one chunk both models' log-probabilities.
+    """
+    taught = training.unit + (2 * FLOAT if largest.taught_targets <= CHUNK_POSITIONS else 0)
+    return largest.taught_targets * training.settings.number_mel_codes * taught + sum(
+        targets * classes * FLOAT for targets, classes, _ in _streams(training, largest) if targets <= CHUNK_POSITIONS)
 
 
 def _streams(training: Training, largest: Pass) -> list[tuple[int, int, bool]]:
