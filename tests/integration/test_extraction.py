@@ -1,0 +1,85 @@
+"""Extraction killed as a real process and started again: no shard twice, the bytes of an undisturbed run."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.released_project import make_released_project, run_schedule
+from tests.tiny_project import ROOT
+
+EXTRACT = [sys.executable, "-m", "stages", "extract_features"]
+SHARD_UTTERANCES = 4
+RESUME, OUTPUT = Path(".resume/extract_features"), Path("data/features")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A project whose next stage is extraction."""
+    folder = tmp_path_factory.mktemp("prepared")
+    make_released_project(folder, features=32, speakers=2)
+    change_params(folder, shard_utterances=SHARD_UTTERANCES)
+    with pytest.MonkeyPatch.context() as patch:
+        run_schedule(folder, patch, [("prepare_corpus",), ("train_vocabulary",)])
+    return folder
+
+
+@pytest.fixture
+def project(prepared, tmp_path, monkeypatch):
+    folder = shutil.copytree(prepared, tmp_path / "project")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def change_params(folder: Path, **changes) -> None:
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["extract_features"] |= changes
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True, sort_keys=False))
+
+
+def finished_shards() -> int:
+    return len(list(RESUME.glob("*/*.json")))
+
+
+def kill_after(shards: int) -> None:
+    """Start the stage and kill it once so many shards are kept."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(EXTRACT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as stage:
+        deadline = time.monotonic() + 120
+        while finished_shards() < shards and stage.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        assert stage.poll() is None, "extraction ended before it was killed"
+        stage.send_signal(signal.SIGKILL)
+
+
+def extract(folder: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Run the stage to its end; the bytes of its output."""
+    run_schedule(folder, patch, [("extract_features",)])
+    return {path.name: path.read_bytes() for path in OUTPUT.iterdir()}
+
+
+def test_a_killed_extraction_goes_on_with_the_next_shard_and_ends_in_the_same_bytes(project, monkeypatch, capsys):
+    for shards in (1, 3):
+        kill_after(shards)
+        assert not OUTPUT.exists()
+    kept = finished_shards()
+    interrupted = extract(project, monkeypatch)
+    assert f"goes on; {kept} of " in capsys.readouterr().out and kept >= 3
+    assert not RESUME.exists()
+    shutil.rmtree(OUTPUT)
+    undisturbed = extract(project, monkeypatch)
+    assert "goes on" not in capsys.readouterr().out
+    assert interrupted == undisturbed
+
+
+def test_shards_of_other_params_are_not_taken(project, monkeypatch, capsys):
+    kill_after(1)
+    change_params(project, prompt_seconds_max=0.7)
+    extract(project, monkeypatch)
+    assert "goes on" not in capsys.readouterr().out
