@@ -88,7 +88,7 @@ def _shared(value: Any) -> Any:
 def _map_shard(path: Path) -> dict[str, Tensor]:
     """A shard's tensors, mapped from the file and not read.
 
-    Slices are taken by torch: those that safetensors takes keep 64 bytes each for good (0.8.0), a gigabyte in a long run.
+    Slices are taken by torch: of each that safetensors 0.8.0 takes, 64 bytes stay for good, a gigabyte in a long run.
     """
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
