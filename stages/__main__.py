@@ -16,8 +16,8 @@ from stages.core.params.command import run_command
 from stages.schema import STAGES, check_params
 
 CHECK = "check"
-# Before torch is imported: threads that wait for each other sleep. Where they spin, as by default, two threads that share
-# two cores with anything else fall to a tenth of their speed.
+# Before torch is imported: threads that wait for each other sleep. Spinning ones, the default, fall to a tenth of their
+# speed when two of them share two cores with anything else.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
