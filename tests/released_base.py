@@ -2,8 +2,11 @@
 
 Layout and names follow the public repositories IndexTeam/IndexTTS-2, facebook/w2v-bert-2.0 and amphion/MaskGCT; s2mel,
 the matrices and the emotion model are stand-ins, which nothing here reads.
+
+python -m tests.released_base FOLDER    write one, to try the commands of docs/released-model.md on
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +128,7 @@ def spread(model: nn.Module) -> None:
         is_gain = parameter.ndim == 1 and not name.endswith("bias")
         width = parameter[0].numel() if parameter.ndim > 1 else 100
         parameter.data.normal_(float(is_gain), width**-0.5)
+
+
+if __name__ == "__main__":
+    print(make_released_base(Path(sys.argv[1])))

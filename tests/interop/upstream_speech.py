@@ -43,7 +43,7 @@ class UpstreamSpeech:
             )
         self.codec = build_codec(self.config["semantic_codec"])
         safetensors.torch.load_model(self.codec, base / "semantic_codec/model.safetensors")
-        self.extract_features = SeamlessM4TFeatureExtractor()
+        self.extract_features = SeamlessM4TFeatureExtractor(padding_value=1)  # as its public preprocessor_config.json
 
     @torch.no_grad()
     def features(self, audio: Tensor) -> Tensor:
