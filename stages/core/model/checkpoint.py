@@ -1,7 +1,7 @@
 """Weights of the model: the base's whole file, and the trained part that each phase writes."""
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -38,6 +38,8 @@ def read_base_tensors(base: Path, settings: BaseSettings, wanted: Wanted = every
     path = base / settings.gpt_checkpoint
     stored = map_tensors(path)
     tensors = {name: value for name, value in stored.items() if not name.startswith(DERIVED)}
+    if release := other_release(tensors):
+        raise UserError(f"{path}: weights of {release}; only those of IndexTTS2 are read here: docs/released-model.md")
     check_keys(base_shapes(settings.gpt), tensors, str(path))
     if repeated := sorted({_prefix_of(name) for name in stored if name.startswith(DERIVED)}):
         print(f"{path}: left out, being made from the rest: {', '.join(f'{prefix}*' for prefix in repeated)}")
@@ -46,6 +48,15 @@ def read_base_tensors(base: Path, settings: BaseSettings, wanted: Wanted = every
 
 def _prefix_of(name: str) -> str:
     return next(prefix for prefix in DERIVED if name.startswith(prefix))
+
+
+def other_release(names: Collection[str]) -> str:
+    """Name the release of IndexTTS that weights belong to by their keys, where it is not IndexTTS2."""
+    if any(name.startswith(("spk_emb_proj.", "lang_embedding.")) for name in names):
+        return "IndexTTS 2.5"
+    has_voice, has_emotion = (any(name.startswith(part) for name in names)
+                              for part in ("conditioning_encoder.", "emo_conditioning_encoder."))
+    return "IndexTTS 1 or 1.5" if has_voice and not has_emotion else ""
 
 
 def base_shapes(settings: GptSettings) -> dict[str, torch.Size]:

@@ -130,13 +130,24 @@ def test_every_wrong_key_of_gpt_pth_is_named_whichever_part_is_read(base):
     tensors = torch.load(base / "gpt.pth", weights_only=True)["model"]
     del tensors["mel_head.bias"]
     tensors["emo_layer.bias"] = torch.zeros(3)
-    tensors["lang_embedding.weight"] = torch.zeros(2, 2)
+    tensors["stranger.weight"] = torch.zeros(2, 2)
     torch.save(tensors, base / "gpt.pth")
     for read in (read_trained_tensors, load_conditioner):
         with pytest.raises(UserError, match=r"3 wrong key\(s\)") as error:
             read(base, read_settings(base))
-        for told in ("missing mel_head.bias", "emo_layer.bias has shape", "unexpected lang_embedding.weight"):
+        for told in ("missing mel_head.bias", "emo_layer.bias has shape", "unexpected stranger.weight"):
             assert told in str(error.value)
+
+
+def test_weights_of_another_release_are_refused_by_name(base):
+    tensors = torch.load(base / "gpt.pth", weights_only=True)["model"]
+    older = {name: value for name, value in tensors.items() if not name.startswith("emo")}
+    newer = {name: value for name, value in tensors.items() if not name.startswith("conditioning_encoder.")}
+    newer["spk_emb_proj.bias"] = torch.zeros(2)
+    for held, release in ((older, "IndexTTS 1 or 1.5"), (newer, "IndexTTS 2.5")):
+        torch.save(held, base / "gpt.pth")
+        with pytest.raises(UserError, match=release):
+            read_trained_tensors(base, read_settings(base))
 
 
 def test_what_repeats_other_keys_is_left_out_and_said(base, capsys):
