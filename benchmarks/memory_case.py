@@ -75,17 +75,26 @@ def load_libraries() -> None:
 
 
 class Trainer:
-    """A model that is trained whole or by LoRA, as the product does it."""
+    """A model that is trained whole or by LoRA, as the product does it.
 
-    def __init__(self, machine: Machine, shape: Shape, is_lora: bool, variant: str):
-        self.machine, self.is_lora = machine, is_lora
-        self.model = UnifiedVoice(shape.settings)
+    Attributes:
+        half: whether matrix products are bfloat16, as they are on CUDA.
+    """
+
+    def __init__(self, machine: Machine, shape: Shape, is_lora: bool, variant: str, dropout: float = 0.0):
+        self.machine, self.is_lora, self.half = machine, is_lora, machine.is_cuda
         frozen_rows = shape.settings.number_text_tokens + 1 - shape.new_pieces
-        adapter = add_lora(self.model, RANK, ALPHA, 0.0, TARGETS) if is_lora else None
+        with machine.device:
+            self.model = UnifiedVoice(shape.settings, dropout)
+            adapter = add_lora(self.model, RANK, ALPHA, dropout, TARGETS) if is_lora else None
         self.trainee = Trainee(self.model.train(), adapter, frozen_rows if is_lora else 0)
         asked = {"activation_checkpointing": variant == RECOMPUTED, "compile": variant == COMPILED}
         adapt_model(self.model, load_section(MachineConfig, "machine", PRESET).model_copy(update=asked))
-        self.model.to(machine.device)
+        if machine.device.type != "meta":
+            self.take_parameters()
+
+    def take_parameters(self) -> None:
+        """Give the model's parameters to a new optimiser."""
         self.parameters = self.trainee.parameters()
         self.optimiser = build_optimiser(self.parameters, WEIGHT_DECAY)
         for group in self.optimiser.param_groups:
@@ -96,7 +105,7 @@ class Trainer:
         self.machine.synchronise()
         started = time.perf_counter()
         self.optimiser.zero_grad(set_to_none=True)
-        with autocast(self.machine):
+        with torch.autocast(self.machine.device.type, torch.bfloat16, enabled=self.half):
             loss = bucketed_loss(self.model, rows, self.machine.device)
         loss.backward()
         self.trainee.keep_frozen_rows()

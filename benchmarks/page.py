@@ -5,7 +5,8 @@ from pathlib import Path
 
 from benchmarks.claims import claims_table, goals_table
 from benchmarks.layouts import BUCKETED, PADDED
-from benchmarks.markdown import UNMEASURED, table
+from benchmarks.markdown import UNMEASURED, of_device, table
+from benchmarks.page_memory import model_section, released_section
 from benchmarks.results_folder import Result, is_gpu, load
 
 INTRODUCTION = """# What was measured
@@ -25,20 +26,14 @@ def render(folder: Path) -> str:
         "## Claims in circulation\n\n" + claims_table(folder),
         "## Training speed by layout of the batch\n\n" + speed_section(load(folder, "training_speed")),
         "## Memory and step time of LoRA and full\n\n" + memory_section(load(folder, "training_memory")),
+        "## Error of the memory estimate\n\n" + model_section(load(folder, "memory_model")),
+        "## The released size on a CPU\n\n" + released_section(load(folder, "released_step")),
         "## Memory of the logits\n\n" + logits_section(load(folder, "training_memory")),
         "## Reading features\n\n" + loading_section(load(folder, "feature_loading"), load(folder, "training_speed")),
         "## Text front end\n\n" + text_section(load(folder, "text_speed")),
         "## Positions of codes\n\n" + positions_section(load(folder, "code_positions")),
     ]
     return "\n".join(sections)
-
-
-def of_device(result: Result) -> str:
-    """One line on where a result comes from."""
-    machine = result["machine"]
-    vectors = f", {machine['vectors']}" if "vectors" in machine else ""
-    return (f"{machine['device']}{vectors}, {machine['threads']} thread(s), torch {machine['torch']}, "
-            f"Python {machine['python']}")
 
 
 def or_unmeasured_on_gpu(results: Sequence[Result]) -> str:
