@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         run.log_metrics({key: value["mean"] for key, value in metrics.items() if value}, step=0)
         run.log_artifact(OUTPUT / name / "samples", "samples")
     for key, value in metrics.items():
-        print(f"{key:<32}{'unmeasured' if value is None else value['mean']}")
+        print(f"{key:<34}{'unmeasured' if value is None else value['mean']}")
     return 0
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from stages.core.audio.files import read_audio
+from stages.core.errors import UserError
 from stages.core.model.conditioning import Conditioner
 from stages.core.model.settings import GptSettings
 from stages.core.model.speech import SpeechAdapter
@@ -40,9 +41,21 @@ class Extractor:
         """Place in `rows` and features of each utterance, shortest first.
 
         The features are text ids, codes, and the conditioning that the utterance gives as a prompt.
+
+        Raises:
+            UserError: a batch does not fit into the device's memory.
         """
         for places in batches([row["duration_seconds"] for row in rows], self.batch_seconds):
-            yield from zip(places, self._extract_batch([rows[place] for place in places]), strict=True)
+            batch = [rows[place] for place in places]
+            try:
+                features = self._extract_batch(batch)
+            except torch.OutOfMemoryError:
+                raise UserError(
+                    f"out of memory at {len(batch)} utterance(s) of up to {batch[-1]['duration_seconds']} s, "
+                    f"{batch[-1]['id']} the longest; lower extract_features.batch_seconds (now {self.batch_seconds}) "
+                    "or the corpus' duration_seconds_max"
+                ) from None
+            yield from zip(places, features, strict=True)
 
     @torch.inference_mode()
     def _extract_batch(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Tensor]]:

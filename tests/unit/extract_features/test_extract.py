@@ -1,4 +1,12 @@
-from stages.extract_features.extract import batches, choose_prompts, shards
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+import torch
+
+from stages.core.audio.files import write_audio
+from stages.core.errors import UserError
+from stages.extract_features.extract import Extractor, batches, choose_prompts, shards
 
 
 def rows(*speakers_and_splits):
@@ -31,6 +39,14 @@ def test_shards_hold_all_rows_in_order():
     parts = list(shards([{"id": index} for index in range(7)], 3))
     assert [len(part) for _, part in parts] == [3, 3, 1]
     assert [row["id"] for _, part in parts for row in part] == list(range(7))
+
+
+def test_a_batch_that_does_not_fit_names_the_param_to_lower(tmp_path):
+    write_audio(tmp_path / "a.wav", torch.zeros(1600), 16000)
+    rows = [{"id": "u0", "audio": "a.wav", "duration_seconds": 0.1, "text_normalised": ""}]
+    full = SimpleNamespace(sample_rate_hz=16000, analyse_batch=Mock(side_effect=torch.OutOfMemoryError))
+    with pytest.raises(UserError, match="u0 the longest; lower extract_features.batch_seconds .now 7.0"):
+        list(Extractor(full, None, None, tmp_path, 1.0, 7.0).extract(rows))
 
 
 def test_batches_hold_every_utterance_once_and_no_more_audio_than_asked():
