@@ -114,12 +114,12 @@ def prepare() -> None:
 
 
 def write_features() -> None:
-    """Random utterances, one of them of the base's languages, one to validate on."""
-    shape = released()
-    drawn = draw_rows(shape, len(ROWS), seed=0)
+    """Random utterances, one of them of the base's languages (so of its pieces alone), one to validate on."""
+    drawn = draw_rows(released(), len(ROWS), seed=0)
+    pieces = {"target": released().settings.number_text_tokens, "base": released_settings().number_text_tokens}
     write_shard(FEATURES / "a.safetensors", [
-        {"text": row.text, "codes": row.codes, "voice": row.conditioning, "emotion": row.conditioning[0]}
-        for row in drawn])
+        {"text": row.text.clamp(max=pieces[role] - 1), "codes": row.codes, "voice": row.conditioning,
+         "emotion": row.conditioning[0]} for row, (role, _) in zip(drawn, ROWS, strict=True)])
     write_jsonl(FEATURES / INDEX_FILE, [
         {"id": row.utterance, "speaker": role, "language": role, "role": role, "split": split,
          "shard": "a.safetensors", "place": place, "prompt": row.utterance, "text_tokens": len(row.text),

@@ -13,9 +13,9 @@ Need = Callable[[MachineConfig, int], float]
 def advise(hours: float) -> tuple[str, str]:
     """Strategy for so many hours of target speech, and why; the bounds are the field's custom, not measured here."""
     if hours < 10:
-        return "lora", "less than 10 h: LoRA alone; expect a voice-bound result, more speech helps most"
+        return "lora", "less than 10 h: LoRA alone, and more speech before anything else"
     if hours < 50:
-        return "lora", "10-50 h: LoRA; a full phase would learn the speakers by heart and forget more of the base"
+        return "lora", "10-50 h: LoRA; all parameters would learn so few speakers by heart"
     if hours < 100:
         return "hybrid", "50-100 h: hybrid; fall back to LoRA alone if validation rises in the full phase"
     return "hybrid", "100 h or more: hybrid, or full alone at equal tokens; compare both"
@@ -28,7 +28,7 @@ def remedies(need: Need, machine: MachineConfig, rows: int, device: Device) -> l
         need: GiB a device must have under some machine section and number of processes.
         rows: utterances of the largest forward pass now.
     """
-    for candidates in (_single_changes(machine, rows), _joint_changes(machine, rows), _shared(device)):
+    for candidates in (_single_changes(machine, rows, device), _joint_changes(machine, rows), _shared(device)):
         fitting: dict[tuple[str, ...], str] = {}
         for changes, count in candidates:
             if need(machine.model_copy(update=changes), count) <= device.memory_gib:
@@ -38,10 +38,12 @@ def remedies(need: Need, machine: MachineConfig, rows: int, device: Device) -> l
     return []
 
 
-def _single_changes(machine: MachineConfig, rows: int) -> Iterator[tuple[dict[str, Any], int]]:
+def _single_changes(machine: MachineConfig, rows: int, device: Device) -> Iterator[tuple[dict[str, Any], int]]:
     """One param at a time; larger micro-batches first, since they are faster."""
     for smaller in _halvings(rows):
         yield {"micro_batch_utterances": smaller}, machine.processes
+    if machine.precision == "float32" and device.is_gpu:
+        yield {"precision": "bfloat16"}, machine.processes
     if not machine.activation_checkpointing:
         yield {"activation_checkpointing": True}, machine.processes
 

@@ -40,7 +40,7 @@ def training_of(
     micro_batches = -(-rows_a_process(phase, processes) // rows_a_pass(phase, machine, processes))
     return Training(
         settings=trainee.model.settings,
-        held=sum(value.numel() for value in trainee.model.parameters()) + teacher_parameters,
+        held=sum(value.numel() for value in trainee.model.parameters()), teacher=teacher_parameters,
         trained=sum(value.numel() for value in trainee.parameters().values()),
         adapters=adapters_of(trainee), dropout=phase.dropout, dtype=dtype, on_gpu=on_gpu,
         checkpointing=machine.activation_checkpointing, shards=processes if shared else 1,

@@ -90,15 +90,15 @@ def _rows(strategy: Strategy, plan: Plan, price: float | None) -> list[tuple[str
     rows = [(strategy.name if number == 0 else "", phase.name, str(phase.epochs),
              f"{phase.trained / 1e6:.2f} M ({phase.trained / phase.total:.1%})", f"{phase.need_gib:.1f}",
              "yes" if phase.need_gib <= limit else "NO", _tokens(phase.tokens), f"{phase.steps:,}",
-             _hours(phase.hours), _cost(phase.hours, plan, price), _gigabytes(phase.checkpoint_bytes
-                                                                             + phase.state_bytes))
-            for number, phase in enumerate(phases)]
+             *_time(phase.hours, phase.speed.measured, plan, price),
+             _gigabytes(phase.checkpoint_bytes + phase.state_bytes)) for number, phase in enumerate(phases)]
     if len(phases) == 1:
         return [(*rows[0][:-1], _gigabytes(strategy.disk_bytes))]
     return [*rows, (
         "", "in all", str(sum(phase.epochs for phase in phases)), "", f"{max(phase.need_gib for phase in phases):.1f}",
         "yes" if strategy.fits else "NO", _tokens(sum(phase.tokens for phase in phases)),
-        f"{sum(phase.steps for phase in phases):,}", _hours(strategy.hours), _cost(strategy.hours, plan, price),
+        f"{sum(phase.steps for phase in phases):,}",
+        *_time(strategy.hours, all(phase.speed.measured for phase in phases), plan, price),
         _gigabytes(strategy.disk_bytes))]
 
 
@@ -110,14 +110,13 @@ def _tokens(count: int) -> str:
     return f"{count / 1e6:.1f} M"
 
 
-def _hours(hours: float | None) -> str:
-    return UNMEASURED if hours is None else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
-
-
-def _cost(hours: float | None, plan: Plan, price: float | None) -> str:
-    if price is None:
-        return "-"
-    return UNMEASURED if hours is None else f"${hours * price * plan.device.count:,.2f}"
+def _time(hours: float | None, measured: bool, plan: Plan, price: float | None) -> tuple[str, str]:
+    """Hours and cost; ~ where the speed is assumed."""
+    if hours is None:
+        return UNMEASURED, "-" if price is None else UNMEASURED
+    mark = "" if measured else "~"
+    cost = "-" if price is None else f"{mark}${hours * price * plan.device.count:,.2f}"
+    return mark + (f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"), cost
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
@@ -140,7 +139,9 @@ def assumptions(plan: Plan) -> list[str]:
         *plan.start.told, *plan.speech.assumptions, *speeds, *floor, *several,
         f"peak: a batch of the longest utterances ({plan.speech.longest.seconds:.1f} s); estimate and {extra}",
         "tokens: supervised ones of all epochs, replayed base-language utterances included, as long as the target's",
-        "hours: steps alone; without validation, checkpoints, feature extraction and evaluation",
+        "hours: steps alone, without validation, checkpoints, feature extraction and evaluation; ~ is unmeasured, from "
+        "an assumed speed",
+        "advice: the bounds of 10, 50 and 100 h are the field's custom, measured nowhere here",
         f"disk: checkpoints with adapters, the start, states in .resume, features ({features:.2f} GB); DVC's cache "
         "holds as much again where the file system knows neither reflinks nor hard links; audio is not counted",
         "lora, full: the schedule's first phase of that approach, alone and with its own epochs",

@@ -44,7 +44,7 @@ class Training:
 
     Attributes:
         settings: of the model, new pieces included.
-        held, trained: parameters in memory (copies of the text tables and a teacher too), and those with a gradient.
+        held, trained: parameters of the model in memory (copies of the text tables too), and those with a gradient.
         adapters: None where the whole model is trained.
         dropout: inside the blocks.
         dtype: of matrix products; parameters, gradients and optimiser state are float32.
@@ -52,6 +52,7 @@ class Training:
         on_gpu: whether dropout keeps a byte an element, as on a GPU, or a number, as on a CPU.
         accumulates: whether gradients of a micro-batch stay while the next is computed (or, DDP, lie in buckets).
         shards: processes that share weights, gradients and optimiser state (FSDP); 1 for whole copies.
+        teacher: parameters of the model that says what replay rows should be; whole on every process.
     """
 
     settings: GptSettings
@@ -64,6 +65,7 @@ class Training:
     on_gpu: bool
     accumulates: bool = False
     shards: int = 1
+    teacher: int = 0
 
     @property
     def unit(self) -> int:
@@ -121,7 +123,7 @@ class MemoryEstimate:
 def estimate_memory(training: Training, largest: Pass) -> MemoryEstimate:
     """The largest of three moments of the backward pass: in the logits, in the last block, in the first block."""
     share = FLOAT / training.shards
-    weights = training.held * share + _gathered(training)
+    weights = training.held * share + training.teacher * FLOAT + _gathered(training)
     optimiser, gradients = training.trained * ADAM_BYTES / training.shards, training.trained * share
     layer, work = layer_activations(training, largest.positions), _layer_work(training, largest.positions)
     blocks = training.settings.layers * (_residual(training, largest.positions) if training.checkpointing else layer)

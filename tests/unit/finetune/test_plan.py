@@ -111,6 +111,12 @@ def test_the_named_param_does_make_it_fit(place, capsys):
     assert figures(capsys, *small)["advised"] == {"strategy": "lora", "reason": advise(30)[1], "fits": True}
 
 
+def test_half_precision_is_a_way_out_where_it_is_not_taken(place):
+    change_params(place, {"machine": {"precision": "float32"}})
+    with pytest.raises(UserError, match="machine.precision: bfloat16"):
+        plan.main(["--hours", "150", "--gpu-memory", "3.5"])
+
+
 def test_what_no_param_can_save_is_refused_with_the_reason(place):
     with pytest.raises(UserError, match="no setting of section machine makes it fit: a larger GPU"):
         plan.main(["--hours", "150", "--gpu-memory", "1.2"])

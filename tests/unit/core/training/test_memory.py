@@ -98,6 +98,7 @@ def test_shared_state_is_a_share_of_it():
     whole, shared = needs(), needs(shards=4)
     assert shared.optimiser == whole.optimiser / 4
     assert whole.weights / 4 < shared.weights < 2 * whole.weights
+    assert needs(shards=4, teacher=1000).weights == shared.weights + 4000, "the teacher is whole on each"
 
 
 def test_frozen_recomputed_blocks_keep_no_casts():
