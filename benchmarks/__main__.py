@@ -21,7 +21,7 @@ from stages.core.errors import UserError
 
 BENCHMARKS = ("trainable_share", "vocabulary_coverage", "text_speed", "training_speed", "training_memory",
               "feature_loading", "code_positions")
-BY_NAME = ("memory_model", "released_step")
+BY_NAME = ("memory_model", "released_step", "vocabulary_initialisation")
 ON_THE_GPU = ("training_speed", "training_memory", "memory_model")
 
 

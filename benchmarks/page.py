@@ -32,6 +32,7 @@ def render(folder: Path) -> str:
         "## Reading features\n\n" + loading_section(load(folder, "feature_loading"), load(folder, "training_speed")),
         "## Text front end\n\n" + text_section(load(folder, "text_speed")),
         "## Positions of codes\n\n" + positions_section(load(folder, "code_positions")),
+        "## Start of the new pieces' rows\n\n" + initialisation_section(load(folder, "vocabulary_initialisation")),
     ]
     return "\n".join(sections)
 
@@ -140,4 +141,18 @@ def positions_section(results: Sequence[Result]) -> str:
                  f"{result[name]['mean']:.3f} ({result[name]['low']:.3f}-{result[name]['high']:.3f})")
                 for name in ("at_training_positions", "one_position_on", "difference")]
         parts += [f"{of_device(result)}, phase {result['phase']}:\n", table(("codes", "cross-entropy"), rows)]
+    return "\n".join(parts)
+
+
+def initialisation_section(results: Sequence[Result]) -> str:
+    """What the start of the new rows is worth in the first phase."""
+    parts = ["The schedule's first phase, one epoch, from the base with its new rows set in each way: validation code\n"
+             "cross-entropy in nats, and the first step validated at or below a loss. By name only.\n"]
+    for result in results:
+        losses = [f"steps to {nats}" for nats in result["ways"][0]["steps_to_nats"]] if result["ways"] else []
+        rows = [(way["way"], way["step_0_nats"], *(step if step is not None else "not reached"
+                 for step in way["steps_to_nats"].values()), f"{way['last_nats']} at {way['steps']}")
+                for way in result["ways"]]
+        parts += [f"{of_device(result)}, phase {result['phase']}:\n",
+                  table(("new rows", "at step 0", *losses, "at the end"), rows)]
     return "\n".join(parts)

@@ -47,10 +47,14 @@ def finished_shards() -> int:
     return len(list(RESUME.glob("*/*.json")))
 
 
+def environment() -> dict[str, str]:
+    """One thread for every process: another number rounds otherwise."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
 def kill_after(shards: int) -> None:
     """Start the stage and kill it once so many shards are kept."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(EXTRACT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as stage:
+    with subprocess.Popen(EXTRACT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as stage:
         deadline = time.monotonic() + 120
         while finished_shards() < shards and stage.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
@@ -58,28 +62,28 @@ def kill_after(shards: int) -> None:
         stage.send_signal(signal.SIGKILL)
 
 
-def extract(folder: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Run the stage to its end; the bytes of its output."""
-    run_schedule(folder, patch, [("extract_features",)])
-    return {path.name: path.read_bytes() for path in OUTPUT.iterdir()}
+def extract() -> tuple[dict[str, bytes], str]:
+    """Run the stage to its end; the bytes of its output, and what it said."""
+    done = subprocess.run(EXTRACT, env=environment(), check=True, capture_output=True, text=True)
+    return {path.name: path.read_bytes() for path in OUTPUT.iterdir()}, done.stdout
 
 
-def test_a_killed_extraction_goes_on_with_the_next_shard_and_ends_in_the_same_bytes(project, monkeypatch, capsys):
+def test_a_killed_extraction_goes_on_with_the_next_shard_and_ends_in_the_same_bytes(project):
     for shards in (1, 3):
         kill_after(shards)
         assert not OUTPUT.exists()
     kept = finished_shards()
-    interrupted = extract(project, monkeypatch)
-    assert f"goes on; {kept} of " in capsys.readouterr().out and kept >= 3
+    interrupted, said = extract()
+    assert f"goes on; {kept} of " in said and kept >= 3
     assert not RESUME.exists()
     shutil.rmtree(OUTPUT)
-    undisturbed = extract(project, monkeypatch)
-    assert "goes on" not in capsys.readouterr().out
+    undisturbed, said = extract()
+    assert "goes on" not in said
     assert interrupted == undisturbed
 
 
-def test_shards_of_other_params_are_not_taken(project, monkeypatch, capsys):
+def test_shards_of_other_params_are_not_taken(project):
     kill_after(1)
     change_params(project, prompt_seconds_max=0.7)
-    extract(project, monkeypatch)
-    assert "goes on" not in capsys.readouterr().out
+    _, said = extract()
+    assert "goes on" not in said

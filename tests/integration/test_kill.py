@@ -77,8 +77,7 @@ def runs_of(folder: Path, monkeypatch):
 
 
 def test_killed_trainings_end_in_the_bytes_of_an_undisturbed_one(place, monkeypatch):
-    steps = EPOCHS * 6
-    moments = sorted(random.Random(time.time_ns()).sample(range(1, steps * 3 // 4), KILLS))
+    moments = sorted(random.Random(time.time_ns()).sample(range(1, EPOCHS * 4), KILLS))
     for moment in moments:
         stop_at(place, moment, signal.SIGKILL)
         assert not (place / "data/checkpoints/full").exists()
@@ -89,7 +88,7 @@ def test_killed_trainings_end_in_the_bytes_of_an_undisturbed_one(place, monkeypa
     for metric in ("loss", "validation_code_cross_entropy"):
         met = [point.step for point in client.get_metric_history(runs[0].info.run_id, metric)]
         assert len(met) == len(set(met)), f"{metric} has double steps after kills at {moments}"
-    assert json.loads(interrupted["summary.json"])["steps"] == steps
+    assert json.loads(interrupted["summary.json"])["epochs"] == EPOCHS
 
     for path in (place / ".resume").rglob("*.safetensors"):
         path.unlink()
