@@ -4,7 +4,7 @@ benchmarks/results/<name>.json          figures of this machine's CPU
 benchmarks/results/<name>.<gpu>.json    training on its GPU; where there is one, training is not measured on the CPU
 benchmarks/results/README.md            tables of all of them, and the claims they answer
 
-All benchmarks take about eight minutes on two cores; memory_model and released_step, which run by name only, three to
+All benchmarks take about ten minutes on two cores; memory_model and released_step, which run by name only, three to
 ten more each, and released_step 20 GB of disk for that time.
 """
 

@@ -55,7 +55,7 @@ class Race:
 CPU_RACES = (
     Race("miniature", 8, 8, (PADDED, BUCKETED, ROW_BY_ROW, PUBLISHED, DENSE, NESTED, FLEX, HALF)),
     Race("miniature", 16, 8, (PADDED, BUCKETED, ROW_BY_ROW, PUBLISHED)),
-    Race("medium", 8, 3, (PADDED, BUCKETED, ROW_BY_ROW, PUBLISHED, HALF)),
+    Race("medium", 8, 2, (PADDED, BUCKETED, ROW_BY_ROW, PUBLISHED, HALF)),
 )
 CUDA_RACES = tuple(
     Race("released", batch, 16, (PADDED, BUCKETED, ROW_BY_ROW, PUBLISHED, DENSE, NESTED, FLEX, VARLEN))
