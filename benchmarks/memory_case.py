@@ -108,7 +108,7 @@ class Trainer:
         with torch.autocast(self.machine.device.type, torch.bfloat16, enabled=self.half):
             loss = bucketed_loss(self.model, rows, self.machine.device)
         loss.backward()
-        self.trainee.keep_frozen_rows()
+        self.trainee.keep_frozen_rows(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters.values(), CLIP_NORM)
         self.optimiser.step()
         self.machine.synchronise()

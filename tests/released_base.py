@@ -7,6 +7,7 @@ python -m tests.released_base FOLDER    write one, to try the commands of docs/r
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,13 @@ def measure_statistics(bert: W2vBert) -> dict[str, torch.Tensor]:
     seconds = torch.arange(2 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
     states, _ = bert([0.1 * torch.randn_like(seconds) * torch.sin(20 * seconds)])
     return {"mean": states[0].mean(dim=0).clone(), "var": states[0].var(dim=0).clone()}
+
+
+def swelling_noise(counts: Sequence[int]) -> list[torch.Tensor]:
+    """Noise that swells and fades, of several lengths in samples."""
+    generator = torch.Generator().manual_seed(1)
+    swell = torch.sin(torch.arange(max(counts)) / 700)
+    return [0.1 * torch.randn(count, generator=generator) * swell[:count] for count in counts]
 
 
 def codec_tensors(section: dict[str, Any]) -> dict[str, torch.Tensor]:

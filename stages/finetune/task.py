@@ -69,7 +69,7 @@ class FinetuneTask:
         for number, part in enumerate(data.parts, start=1):
             with gradients_of_last_part(self.wrapped, is_last=number == len(data.parts)):
                 sums += self._backward_part(part.to(self.processes.device), data)
-        self.trainee.keep_frozen_rows()
+        self.trainee.keep_frozen_rows(self.parameters)
         return self._figures(self.processes.total(sums).tolist(), data)
 
     def _backward_part(self, part: Part, data: StepData) -> Tensor:

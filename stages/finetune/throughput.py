@@ -10,7 +10,7 @@ import torch
 
 from stages.core.artifacts.files import read_json
 from stages.core.errors import UserError
-from stages.core.training.flops import PEAK_BFLOAT16_FLOPS
+from stages.core.training.flops import PEAK_BFLOAT16_FLOPS, peak_flops_of
 from stages.core.training.memory import GIB
 
 RESULTS = Path("benchmarks/results")
@@ -40,7 +40,7 @@ class Device:
     @property
     def peak(self) -> float | None:
         """bfloat16 FLOPs a second from the data sheet; None where none is known."""
-        return next((peak for known, peak in PEAK_BFLOAT16_FLOPS.items() if self.is_gpu and known in self.name), None)
+        return peak_flops_of(self.name) if self.is_gpu else None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The model of a phase: which of its parameters are trained, and what becomes of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,13 @@ class Trainee:
         """What is trained, by name."""
         return {name: value for name, value in self.model.named_parameters() if value.requires_grad}
 
-    def keep_frozen_rows(self) -> None:
-        """Take the gradient from the base's rows of the text tables.
+    def keep_frozen_rows(self, parameters: Mapping[str, nn.Parameter]) -> None:
+        """Take the gradient from the base's rows of the text tables among the trained parameters.
 
         Without decay, AdamW leaves a row that never had a gradient as it is, to the byte.
         """
         if self.frozen_rows:
-            for name, value in self.parameters().items():
+            for name, value in parameters.items():
                 if is_text_table(name) and value.grad is not None:
                     zero_first_rows(value.grad, self.frozen_rows)
 

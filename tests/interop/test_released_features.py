@@ -15,7 +15,7 @@ from stages.core.model.semantic_codec import load_semantic_codec
 from stages.core.model.settings import CodecSettings, read_settings
 from tests.interop.upstream import build, needs_upstream, randomise
 from tests.interop.upstream_speech import UpstreamSpeech, build_codec
-from tests.released_base import UPSTREAM_FEATURES, make_released_base
+from tests.released_base import UPSTREAM_FEATURES, make_released_base, swelling_noise
 
 pytestmark = [pytest.mark.interop, needs_upstream]
 
@@ -43,10 +43,7 @@ def adapter(base):
 
 @pytest.fixture(scope="module")
 def audio():
-    """Noise that swells and fades, at several lengths."""
-    generator = torch.Generator().manual_seed(1)
-    swell = torch.sin(torch.arange(max(SAMPLES)) / 700)
-    return [0.1 * torch.randn(count, generator=generator) * swell[:count] for count in SAMPLES]
+    return swelling_noise(SAMPLES)
 
 
 def assert_near(ours, theirs):

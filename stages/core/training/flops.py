@@ -12,10 +12,12 @@ PEAK_BFLOAT16_FLOPS = {  # dense, from the vendors' data sheets
 
 def peak_flops(device: torch.device) -> float | None:
     """bfloat16 peak of a known GPU; None for others and for the CPU."""
-    if device.type != "cuda":
-        return None
-    name = torch.cuda.get_device_name(device)
-    return next((peak for known, peak in PEAK_BFLOAT16_FLOPS.items() if known in name), None)
+    return peak_flops_of(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+
+
+def peak_flops_of(gpu: str) -> float | None:
+    """bfloat16 peak of the GPU of a name, as the driver or a data sheet writes it; None for unknown ones."""
+    return next((peak for known, peak in PEAK_BFLOAT16_FLOPS.items() if known in gpu), None)
 
 
 def step_flops(settings: GptSettings, positions: int, square_positions: int, text_tokens: int, code_tokens: int,

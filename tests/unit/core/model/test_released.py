@@ -11,7 +11,7 @@ from stages.core.model.adapter import load_adapter
 from stages.core.model.checkpoint import load_conditioner, read_trained_tensors
 from stages.core.model.settings import read_settings
 from stages.core.model.w2v_bert import LAYERS
-from tests.released_base import make_released_base
+from tests.released_base import make_released_base, swelling_noise
 
 CPU = torch.device("cpu")
 SAMPLES = (16000, 16160, 32400, 9000, 24080)  # odd and even counts of 10 ms frames
@@ -34,10 +34,7 @@ def adapter(untouched):
 
 @pytest.fixture(scope="module")
 def audio():
-    """Noise that swells and fades, at several lengths."""
-    generator = torch.Generator().manual_seed(1)
-    swell = torch.sin(torch.arange(max(SAMPLES)) / 700)
-    return [0.1 * torch.randn(count, generator=generator) * swell[:count] for count in SAMPLES]
+    return swelling_noise(SAMPLES)
 
 
 def change_config(base, **changes):
