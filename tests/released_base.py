@@ -3,7 +3,8 @@
 Layout and names follow the public repositories IndexTeam/IndexTTS-2, facebook/w2v-bert-2.0 and amphion/MaskGCT; s2mel,
 the matrices and the emotion model are stand-ins, which nothing here reads.
 
-python -m tests.released_base FOLDER    write one, to try the commands of docs/released-model.md on
+python -m tests.released_base FOLDER    write one that upstream's classes can load, to try the commands of
+                                        docs/released-model.md on; 600 MB
 """
 
 import sys
@@ -139,4 +140,4 @@ def spread(model: nn.Module) -> None:
 
 
 if __name__ == "__main__":
-    print(make_released_base(Path(sys.argv[1])))
+    print(make_released_base(Path(sys.argv[1]), UPSTREAM_FEATURES))
