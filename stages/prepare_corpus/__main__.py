@@ -22,10 +22,13 @@ from stages.core.params.command import stage_parser
 from stages.core.params.shared import SplitsConfig
 from stages.core.params.strict import load_section
 from stages.core.text.config import TextConfig, settings_hash
+from stages.core.text.latin import clean_latin
 from stages.core.text.normalise import Normaliser
 from stages.core.tracking.mlflow_runs import stage_run
 from stages.prepare_corpus.config import Config
-from stages.prepare_corpus.speak import Job, plan_source, speak_all
+from stages.prepare_corpus.sources import espeak
+from stages.prepare_corpus.utterance import Rejected
+from stages.prepare_corpus.work import Job, plan_job, speak_all
 
 OUTPUT = Path("data/corpus")
 
@@ -57,11 +60,15 @@ def plan(
         UserError: a text is missing, or no source gives a training utterance of the target language.
     """
     normaliser = Normaliser(text)
-    jobs, quarantine = [], []
+    jobs: list[Job] = []
+    quarantine: list[dict[str, str]] = []
     for source in config.sources:
-        source_jobs, rejected = plan_source(source, config, normaliser.normalise, splits, folder)
-        jobs += source_jobs
-        quarantine += rejected
+        reader = normaliser.normalise if source.role == "target" else clean_latin
+        for row in espeak.read(source, reader, splits):
+            if isinstance(row, Rejected):
+                quarantine.append({"source": source.name, "where": row.where, "text": row.text, "reason": row.reason})
+            else:
+                jobs.append(plan_job(row, source.name, source.role, config.sample_rate_hz, folder))
     found = {job.row["split"] for job in jobs if job.row["role"] == "target"}
     if missing := {"train", "test"} - found:
         raise UserError(f"prepare_corpus.sources: no {' and no '.join(sorted(missing))} utterance of a target "
