@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from stages.core.errors import UserError
+from stages.finetune.throughput import processor_name
 
 BYTES_PER_MIB = 2**20
 
@@ -59,13 +60,7 @@ def this_machine() -> Machine:
 
 def this_processor() -> Machine:
     """The CPU, whether there is a GPU or not."""
-    return Machine(torch.device("cpu"), _processor())
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    return Machine(torch.device("cpu"), processor_name())
 
 
 class PeakMemory:

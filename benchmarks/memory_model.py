@@ -25,12 +25,13 @@ from benchmarks.held_tensors import HeldTensors
 from benchmarks.lengths import draw_rows
 from benchmarks.memory_case import Trainer, load_libraries
 from benchmarks.shapes import SHAPES
-from benchmarks.training_memory import APPROACHES, KEPT, RECOMPUTED
+from benchmarks.training_memory import APPROACHES
 from benchmarks.training_speed import cut
 from stages.core.training.batching import Row, collate
 from stages.core.training.memory import Pass, Training, estimate_memory
 from stages.core.training.plan import POOL_BATCHES
 from stages.finetune.memory_need import adapters_of
+from stages.finetune.throughput import KEPT, RECOMPUTED
 
 DROPOUT = 0.05
 CPU_CASES = (("miniature", 8), ("miniature", 16), ("medium", 2), ("medium", 4))

@@ -11,10 +11,11 @@ product's (supervised positions, in chunks), as the text vocabulary grows; weigh
 from typing import Any
 
 from benchmarks.device import Machine, run_in_child
+from stages.finetune.throughput import KEPT, RECOMPUTED
 
 CASE_MODULE = "benchmarks.memory_case"
 APPROACHES = ("lora", "full")
-KEPT, RECOMPUTED, COMPILED = "activations kept", "activations recomputed", "blocks compiled"
+COMPILED = "blocks compiled"
 CPU_VARIANTS, CUDA_VARIANTS = (KEPT, RECOMPUTED), (KEPT, RECOMPUTED, COMPILED)
 LOGIT_LAYOUTS = ("padded", "bucketed")
 CPU_CASES = (("miniature", 8), ("medium", 4))

@@ -1,6 +1,7 @@
 """How fast a device trains: from the benchmark files of that very device, else assumed and said to be unmeasured."""
 
 import os
+import platform
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -67,18 +68,18 @@ def choose_device(gpu: str | None, gpu_memory_gib: float | None, gpus: int | Non
         return Device(found.name, True, memory, gpus or 1, "this machine's GPU")
     if not asked:
         ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
-        return Device(_processor(), False, ram, 1, "this machine's CPU; --gpu-memory plans for a GPU")
+        return Device(processor_name(), False, ram, 1, "this machine's CPU; --gpu-memory plans for a GPU")
     if gpu_memory_gib is None:
         raise UserError("--gpu-memory: needed, no GPU is here to ask; the GiB of one GPU, such as 24")
     told = "from --gpu" if gpu else f"no GPU is here: an {ASSUMED_GPU}'s speed is assumed; --gpu names another"
     return Device(gpu or ASSUMED_GPU, True, gpu_memory_gib, gpus or 1, told)
 
 
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return "CPU"
+def processor_name() -> str:
+    """The CPU's model, or its architecture where the kernel does not name one; benchmark files bear it."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def speed_of(device: Device, approach: str, checkpointing: bool, parameters: int) -> Speed:
