@@ -26,7 +26,7 @@ def make_project(folder: Path) -> dict[str, Any]:
 def tiny_params() -> dict[str, Any]:
     """The miniature preset, cut down."""
     params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.25}
+    params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.25, "test_speakers_share": 0.0}
     target, english, *_ = params["prepare_corpus"]["sources"]
     target["speakers"] = target["speakers"][:2]
     english["languages"] = {"en": {"voice": "en", "text": "data/text/eng.txt"}}

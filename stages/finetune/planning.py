@@ -138,7 +138,7 @@ def make_plan(params_file: Path, hours: float, model_path: Path | None, device: 
     corpus = params["prepare_corpus"]
     speech = expect_speech(start.settings, float(corpus["duration_seconds_min"]),
                            float(corpus["duration_seconds_max"]))
-    train_hours = hours * (1 - splits.validation_share - splits.test_share)
+    train_hours = hours * (1 - splits.validation_share - splits.test_share) * (1 - splits.test_speakers_share)
     gpt = start.settings.gpt
     models = {name: PlannedPhase.build(name, phase, gpt, start.pieces) for name, phase in phases.items()}
     forecasts = {name: forecast_phase(model, machine, device, speech, train_hours) for name, model in models.items()}

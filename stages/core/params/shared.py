@@ -41,6 +41,7 @@ class SplitsConfig(StrictModel):
     seed: int = Field(ge=0, description="a change moves texts between splits; keep it for the life of a project")
     validation_share: float = Field(ge=0, lt=0.5, description="share of the texts, 0..0.5")
     test_share: float = Field(gt=0, lt=0.5, description="share of the texts, 0..0.5")
+    test_speakers_share: float = Field(ge=0, lt=1, description="share of recorded speakers that are held out, 0..1")
 
 
 class LanguageConfig(StrictModel):

@@ -20,7 +20,7 @@ def project(tmp_path, monkeypatch):
     source["languages"] = {"am": {"voice": "am", "text": "data/text/mine.txt"}}
     source |= {"speakers": source["speakers"][:2], "shuffled_readings": 0}
     params["prepare_corpus"]["sources"] = [source]
-    params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.2}
+    params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.2, "test_speakers_share": 0.0}
     monkeypatch.chdir(tmp_path)
     TEXTS.parent.mkdir(parents=True)
     TEXTS.write_text(TEXT + "\n" + TEXT.splitlines()[0])

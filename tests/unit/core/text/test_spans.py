@@ -3,7 +3,7 @@ from collections import Counter
 from stages.core.params.shared import SplitsConfig
 from stages.core.text.spans import Span, read_spans, shuffle_words
 
-SPLITS = SplitsConfig(seed=1, validation_share=0.2, test_share=0.2)
+SPLITS = SplitsConfig(seed=1, validation_share=0.2, test_share=0.2, test_speakers_share=0.0)
 
 
 def plain(text):
