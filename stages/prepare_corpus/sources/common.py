@@ -1,0 +1,151 @@
+"""What all readers of recorded speech share: their common params, safe paths, and rows that are told why they fail."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from stages.core.errors import UserError
+from stages.core.params.strict import StrictModel
+from stages.prepare_corpus.sources.fields import LanguageCode, Role, SourceName
+from stages.prepare_corpus.utterance import Embedded, Recording, Utterance
+
+FILE_NAME_BYTES_MAX = 255
+SHOWN_CHARACTERS = 100
+UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def _stays_below(path: str) -> str:
+    if path.startswith("/") or ".." in Path(path).parts:
+        raise ValueError("must be a relative path without '..'")
+    return path
+
+
+RelativePath = Annotated[str, Field(min_length=1), AfterValidator(_stays_below)]
+
+
+class RecordedSource(StrictModel):
+    """A corpus of recordings in a folder."""
+
+    kind: str
+    name: SourceName
+    role: Role
+    language: LanguageCode
+    path: Annotated[str, Field(pattern=r"^data/recordings/."), AfterValidator(_stays_below)] = Field(
+        description="the corpus' folder"
+    )
+    allow_absolute_paths: bool = Field(
+        default=False, description="take audio by absolute paths too; DVC does not see when such a file changes"
+    )
+
+
+class NamedColumnsSource(RecordedSource):
+    """A corpus whose rows have columns with names."""
+
+    audio_column: str = Field(min_length=1, description="the audio: a file inside path, or what a parquet file embeds")
+    text_column: str = Field(min_length=1, description="what is said")
+    speaker_column: str | None = Field(default=None, min_length=1, description="who says it")
+    speaker: str | None = Field(default=None, min_length=1, description="or the one speaker of the corpus")
+
+    @model_validator(mode="after")
+    def speaker_is_told_in_one_way(self) -> Self:
+        if (self.speaker is None) == (self.speaker_column is None):
+            raise ValueError("give either speaker or speaker_column")
+        return self
+
+
+class BadRow(Exception):
+    """Why a row of a corpus cannot be used: the kind of fault, a colon, what was found."""
+
+
+def locate(source: RecordedSource, written: str) -> Path:
+    """The file that a row names, which need not exist.
+
+    Raises:
+        BadRow: the path leaves the corpus' folder, or is absolute without leave.
+    """
+    check_characters("audio path", written)
+    shown = written[:SHOWN_CHARACTERS]
+    if any(len(os.fsencode(part)) > FILE_NAME_BYTES_MAX for part in Path(written).parts):
+        raise BadRow(f"audio path with a name longer than {FILE_NAME_BYTES_MAX} bytes: {shown}")
+    if os.path.isabs(written):
+        if not source.allow_absolute_paths:
+            raise BadRow(f"absolute path without allow_absolute_paths: {shown}")
+        path = Path(written)
+    else:
+        path = Path(os.path.normpath(Path(source.path, written)))
+        if not path.is_relative_to(os.path.normpath(source.path)):
+            raise BadRow(f"path out of the corpus: {shown}")
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source.path)):
+            raise BadRow(f"symbolic link out of the corpus: {shown}")
+    return path
+
+
+def check_characters(field: str, value: str) -> None:
+    """Refuse what a file or a file name cannot hold.
+
+    Raises:
+        BadRow: a NUL, or half of a surrogate pair.
+    """
+    if not value.strip():
+        raise BadRow(f"no {field}")
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise BadRow(f"{field} that no file can hold: a NUL or half a surrogate pair in it")
+
+
+def recorded(
+    source: RecordedSource, where: str, *, audio: str, text: str, speaker: str, identifier: str = "",
+    language: str = "", start_seconds: float = 0.0, end_seconds: float | None = None,
+) -> Utterance:
+    """An utterance in an audio file of a source; its id is the file's path without suffix unless another is given.
+
+    Raises:
+        BadRow: a field is empty or cannot be stored, or the path is not allowed.
+    """
+    speech = Recording(locate(source, audio), start_seconds, end_seconds)
+    return described(source, where, speech=speech, text=text, speaker=speaker, language=language,
+                     identifier=identifier or os.path.splitext(audio)[0])
+
+
+def described(
+    source: RecordedSource, where: str, *, speech: Recording | Embedded, text: str, speaker: str, identifier: str,
+    language: str = "",
+) -> Utterance:
+    """An utterance whose fields can be stored.
+
+    Raises:
+        BadRow: a field is empty or cannot be stored.
+    """
+    for field, value in (("id", identifier), ("text", text), ("speaker", speaker)):
+        check_characters(field, value)
+    return Utterance(id=identifier.strip(), text=text, language=language or source.language, speaker=speaker.strip(),
+                     speech=speech, where=where)
+
+
+def text_file_problems(source: RecordedSource, *names: str) -> list[str]:
+    """Why files of a source cannot be read as text at all, one line each."""
+    return [f"{Path(source.path, name)}: {problem}" for name in names if (problem := _text_problem(source, name))]
+
+
+def _text_problem(source: RecordedSource, name: str) -> str:
+    path = Path(source.path, name)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        return f"a source of kind {source.kind} needs this file: {error.strerror}"
+    if not start:
+        return "is empty"
+    return "must be UTF-8 (got UTF-16); save it as UTF-8" if start in UTF16_BOMS else ""
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Stop if there are problems.
+
+    Raises:
+        UserError: names them all.
+    """
+    if problems:
+        raise UserError("\n".join(problems))
