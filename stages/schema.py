@@ -32,7 +32,7 @@ SECTIONS = {
     "text": ("stages.core.text.config", "TextConfig"),
     "machine": ("stages.core.params.shared", "MachineConfig"),
     "tracking": ("stages.core.params.shared", "TrackingConfig"),
-    "speak": ("stages.evaluate_speech.config", "SpeakConfig"),
+    "speak": ("stages.core.speaking.config", "SpeakConfig"),
     **{stage: (f"stages.{stage}.config", "Config") for stage in STAGES},
 }
 OPTIONAL_SECTIONS = {"build_base": ("stages.build_base.config", "Config")}

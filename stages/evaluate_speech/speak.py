@@ -14,88 +14,36 @@ the command line leaves out is taken from params.yaml. A released model needs up
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from stages.core.artifacts.files import output_folder, read_jsonl, write_jsonl
+from stages.core.artifacts.files import output_folder, write_jsonl
 from stages.core.artifacts.progress import Progress
 from stages.core.audio.files import write_audio
 from stages.core.errors import UserError
-from stages.core.model.sampling import SamplingSettings
-from stages.core.model.settings import BaseSettings, read_settings
 from stages.core.params.command import run_command
-from stages.core.params.strict import load_section, parse_section, read_params
-from stages.core.text.exported import read_text_settings
-from stages.core.text.normalise import Normaliser
-from stages.core.text.tokenizer import Tokenizer
-from stages.evaluate_speech.config import Config, SpeakConfig
-from stages.evaluate_speech.passage import Span, join_audio, read_passage
-from stages.evaluate_speech.upstream import ReleasedVoice
-from stages.evaluate_speech.voices import MiniatureVoice, Voice, limit_codes
+from stages.core.speaking.config import load_speaking_config
+from stages.core.speaking.passage import Span
+from stages.core.speaking.prompts import held_out_prompts
+from stages.core.speaking.speaker import Said, Speaker, load_speaker
+from stages.core.speaking.voices import Voice
 
 CORPUS = Path("data/corpus")
 SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "seed")
+SETTINGS = (*SAMPLING, "words_max", "pause_seconds")
 INDEX_FILE = "index.jsonl"
-
-
-@dataclass(frozen=True)
-class Said:
-    """One text spoken.
-
-    Attributes:
-        audio: [S].
-        cut: spans that no stop token ended.
-        silent: spans for which nothing was drawn.
-    """
-
-    audio: Tensor
-    spans: list[Span]
-    cut: int
-    silent: int
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """A model, a voice and settings, ready for any text."""
-
-    voice: Voice
-    normaliser: Normaliser
-    tokenizer: Tokenizer
-    settings: BaseSettings
-    config: Config
-    pauses: SpeakConfig
-
-    def read(self, text: str) -> list[Span]:
-        """Spans of a text.
-
-        Raises:
-            UserError: it cannot be read.
-        """
-        held = self.settings.gpt.max_text_tokens
-        return read_passage(text, self.normaliser.normalise, self.tokenizer, self.pauses.words_max, held)
-
-    def say(self, spans: list[Span]) -> Said:
-        """Speak spans; the seed counts up by one from span to span."""
-        spoken = []
-        for place, span in enumerate(spans):
-            config, most = self.config, self.settings.gpt.max_mel_tokens
-            sampling = SamplingSettings(config.temperature, config.top_p, config.top_k, config.repetition_penalty,
-                                        most, config.seed + place)
-            spoken.append(self.voice.say(span, limit_codes(sampling, span, config.codes_per_text_token_max)))
-        audio = join_audio([one.audio for one in spoken], spans, self.pauses.pause_seconds, self.voice.sample_rate_hz)
-        return Said(audio, spans, sum(not one.stopped for one in spoken), sum(not len(one.audio) for one in spoken))
 
 
 def main(argv: list[str] | None = None) -> int:
     options = parse_command(argv)
-    speaker = make_speaker(options)
+    named = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
+    speaker = load_speaker(options.model, load_speaking_config(named))
+    voice = speaker.model.take_voice(options.prompt or held_out_voice(CORPUS))
     if options.file is None:
-        speak_text(speaker, options.text, options.out)
+        speak_text(speaker, voice, options.text, options.out)
         return 0
-    return speak_file(speaker, options.file, options.out)
+    return speak_file(speaker, voice, options.file, options.out)
 
 
 def parse_command(argv: list[str] | None) -> argparse.Namespace:
@@ -115,48 +63,23 @@ def parse_command(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def make_speaker(options: argparse.Namespace) -> Speaker:
-    """Load everything.
-
-    Raises:
-        UserError: the folder is no export, or a setting, the prompt or the text settings are wrong.
-    """
-    config = with_options(Config, "evaluate_speech", options, SAMPLING)
-    pauses = with_options(SpeakConfig, "speak", options, ("words_max", "pause_seconds"))
-    prompt_seconds_max = float(read_params()["extract_features"]["prompt_seconds_max"])
-    settings, text = read_settings(options.model), read_text_settings(options.model)
-    prompt = options.prompt or held_out_voice(CORPUS)
-    make_voice = ReleasedVoice if settings.miniature is None else MiniatureVoice
-    return Speaker(make_voice(options.model, prompt, prompt_seconds_max), Normaliser(text),
-                   Tokenizer(options.model / settings.dataset.bpe_model), settings, config, pauses)
-
-
-def with_options(model: Any, section: str, options: argparse.Namespace, names: tuple[str, ...]) -> Any:
-    """A section of params.yaml with what the command line names put in its place."""
-    named = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return parse_section(model, {**load_section(model, section).model_dump(), **named}, "command line", section)
-
-
 def held_out_voice(corpus: Path) -> Path:
     """The longest recording of the target language that training never heard.
 
     Raises:
         UserError: there is none.
     """
-    manifest = corpus / "manifest.jsonl"
-    rows = read_jsonl(manifest) if manifest.is_file() else []
-    rows = [row for row in rows if row["role"] == "target" and row["split"] == "test"]
-    if not rows:
-        raise UserError(f"--prompt: name a recording; {manifest} has no held-out one to take in its place")
-    return corpus / str(max(rows, key=lambda row: (row["duration_seconds"], row["id"]))["audio"])
+    prompts = held_out_prompts(corpus)
+    if not prompts:
+        raise UserError(f"--prompt: name a recording; {corpus} has no held-out one to take in its place")
+    return prompts[0].path
 
 
-def speak_text(speaker: Speaker, text: str, out: Path) -> None:
+def speak_text(speaker: Speaker, voice: Voice, text: str, out: Path) -> None:
     """Write one audio file."""
-    said = speaker.say(speaker.read(text))
-    write_whole(out, said.audio, speaker.voice.sample_rate_hz)
-    seconds = len(said.audio) / speaker.voice.sample_rate_hz
-    print(f"{out}: {seconds:.2f} s in {len(said.spans)} span(s){told_faults(said)}")
+    said = speaker.say(speaker.read(text), voice)
+    write_whole(out, said.audio, said.sample_rate_hz)
+    print(f"{out}: {said.duration_seconds:.2f} s in {len(said.spans)} span(s){told_faults(said)}")
 
 
 def told_faults(said: Said) -> str:
@@ -181,7 +104,7 @@ def write_whole(path: Path, audio: Tensor, sample_rate_hz: int) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def speak_file(speaker: Speaker, file: Path, out: Path) -> int:
+def speak_file(speaker: Speaker, voice: Voice, file: Path, out: Path) -> int:
     """Speak each line into a new folder; 1 when a line was refused, else 0.
 
     Raises:
@@ -196,12 +119,12 @@ def speak_file(speaker: Speaker, file: Path, out: Path) -> int:
     progress, rows = Progress("lines", len(readings)), []
     with output_folder(out) as folder:
         for number, text, spans in readings:
-            said = speaker.say(spans)
+            said = speaker.say(spans, voice)
             name = f"{number:04d}.wav"
-            write_audio(folder / name, said.audio, speaker.voice.sample_rate_hz)
+            write_audio(folder / name, said.audio, said.sample_rate_hz)
             rows.append({
-                "line": number, "file": name, "text": text, "text_normalised": " ".join(span.text for span in spans),
-                "duration_seconds": round(len(said.audio) / speaker.voice.sample_rate_hz, 3), "spans": len(spans),
+                "line": number, "file": name, "text": text, "text_normalised": said.text_read,
+                "duration_seconds": round(said.duration_seconds, 3), "spans": len(spans),
                 "cut": said.cut, "silent": said.silent,
             })
             progress.advance()

@@ -19,11 +19,11 @@ from stages.core.model.checkpoint import load_exactly
 from stages.core.model.conditioning import Conditioner
 from stages.core.model.sampling import SamplingSettings, sample_codes
 from stages.core.model.unified_voice import UnifiedVoice
+from stages.core.speaking import upstream as speaking
+from stages.core.speaking.passage import Span
+from stages.core.speaking.upstream import ReleasedModel
 from stages.core.text.tokenizer import Tokenizer
 from stages.core.training.batching import Row, collate
-from stages.evaluate_speech import upstream as speaking
-from stages.evaluate_speech.passage import Span
-from stages.evaluate_speech.upstream import ReleasedVoice
 from tests.interop import shapes
 from tests.interop.upstream import FROZEN, build, needs_upstream, randomise, stored_tensors
 
@@ -101,7 +101,7 @@ def voice(gpt, tmp_path, monkeypatch):
     monkeypatch.setattr(speaking, "load_upstream", lambda _: tts)
     settings = SimpleNamespace(gpt=shapes.small_encoders().model_copy(update={"number_text_tokens": 160}))
     monkeypatch.setattr(speaking, "read_settings", lambda _: settings)
-    voice = ReleasedVoice(tmp_path, tmp_path / "voice.wav", 15.0)
+    voice = ReleasedModel(tmp_path, 15.0).take_voice(tmp_path / "voice.wav")
     voice.features = features
     return voice
 
@@ -128,7 +128,7 @@ def test_infer_speaks_our_codes_with_the_latents_of_training(voice, gpt, stop):
     ids = Tokenizer(shapes.BASE / "bpe.model").encode(TEXT)
     spoken = voice.say(Span(TEXT, ids, True), SAMPLING)
     codes, latents = expected(gpt, voice.features, ids, stop)
-    given = voice.speaker.recorder
+    given = voice.whole.speaker.recorder
     assert len(codes) > 1 and given.codes.flatten().tolist() == codes.tolist() and spoken.stopped == stop
     torch.testing.assert_close(given.latents, latents, atol=1e-4, rtol=0.0)
     assert voice.sample_rate_hz == 22050

@@ -9,7 +9,8 @@ import torch
 import yaml
 
 from stages.core.params.command import run_command
-from stages.evaluate_speech import speak, voices
+from stages.core.speaking import voices
+from stages.evaluate_speech import speak
 from tests.tiny_export import make_export
 from tests.tiny_project import tiny_params
 
@@ -88,7 +89,8 @@ def test_without_a_prompt_the_longest_held_out_recording_is_the_voice(export, fo
     rows = [{"id": "a", "role": "target", "split": "train", "duration_seconds": 9.0, "audio": "a.wav"},
             {"id": "b", "role": "target", "split": "test", "duration_seconds": 1.0, "audio": "b.wav"},
             {"id": "c", "role": "target", "split": "test", "duration_seconds": 1.5, "audio": "c.wav"}]
-    (folder / "data/corpus/manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    manifest = folder / "data/corpus/manifest.jsonl"
+    manifest.write_text("".join(json.dumps(row | {"speaker": "s"}) + "\n" for row in rows))
     shutil.copyfile("voice.wav", "data/corpus/c.wav")
     assert run(export, "--text", TEXT, "--out", "out.wav", prompt=None) == 0
     assert run(export, "--text", TEXT, "--out", "named.wav") == 0

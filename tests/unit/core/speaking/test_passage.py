@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from stages.core.errors import UserError
+from stages.core.speaking.passage import Span, join_audio, read_passage
 from stages.core.text.config import standard_config
 from stages.core.text.normalise import Normaliser
 from stages.core.text.syllabary import AMHARIC_LETTERS
 from stages.core.text.tokenizer import Tokenizer
-from stages.evaluate_speech.passage import Span, join_audio, read_passage
 from stages.train_vocabulary.surgery import append_pieces
 from tests.tiny_base import make_base
 

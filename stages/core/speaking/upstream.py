@@ -17,8 +17,8 @@ from stages.core.model.checkpoint import DERIVED, FROZEN
 from stages.core.model.sampling import SamplingSettings, sample_codes
 from stages.core.model.settings import GptSettings, read_settings
 from stages.core.model.unified_voice import UnifiedVoice
-from stages.evaluate_speech.passage import Span
-from stages.evaluate_speech.voices import Spoken, read_prompt
+from stages.core.speaking.passage import Span
+from stages.core.speaking.voices import Spoken, Voice, read_prompt
 
 PACKAGE, REQUIREMENT = "indextts", "indextts2-inference==2.1.1"
 PROMPT_RATE_HZ, OUTPUT_RATE_HZ = 16_000, 22_050
@@ -30,28 +30,39 @@ class NothingDrawn(Exception):
     """The first token was a stop; upstream's s2mel takes no text without a code."""
 
 
-class ReleasedVoice:
-    """Upstream's `IndexTTS2` at the export, with this project's sampling in its GPT."""
+class ReleasedModel:
+    """Upstream's `IndexTTS2` at an export, with this project's sampling in its GPT."""
 
-    def __init__(self, model: Path, prompt: Path, prompt_seconds_max: float):
-        read_prompt(prompt, PROMPT_RATE_HZ, prompt_seconds_max)
-        self.prompt = str(prompt)
-        self.speaker = load_upstream(model)
-        self.gpt = SampledGpt(self.speaker.gpt, read_settings(model).gpt)
+    def __init__(self, folder: Path, prompt_seconds_max: float):
+        self.speaker = load_upstream(folder)
+        self.gpt = SampledGpt(self.speaker.gpt, read_settings(folder).gpt)
         self.speaker.gpt = self.gpt
         self.speaker.tokenizer.normalizer = None  # the text is normalised already
+        self.prompt_seconds_max = prompt_seconds_max
+
+    def take_voice(self, prompt: Path) -> Voice:
+        """The voice of a recording; upstream reads the file itself, and a path once read not again."""
+        read_prompt(prompt, PROMPT_RATE_HZ, self.prompt_seconds_max)
+        return ReleasedVoice(self, str(prompt))
+
+
+class ReleasedVoice:
+    """A released model with a prompt."""
+
+    def __init__(self, whole: ReleasedModel, prompt: str):
+        self.whole, self.prompt = whole, prompt
         self.sample_rate_hz = OUTPUT_RATE_HZ
 
     def say(self, span: Span, sampling: SamplingSettings) -> Spoken:
-        self.gpt.sampling = sampling
+        self.whole.gpt.sampling = sampling
         torch.manual_seed(sampling.seed)  # s2mel starts from noise
         try:
-            self.sample_rate_hz, samples = self.speaker.infer(
+            self.sample_rate_hz, samples = self.whole.speaker.infer(
                 self.prompt, span.text, None, max_text_tokens_per_segment=NO_LIMIT
             )
         except NothingDrawn:
             return Spoken(torch.zeros(0), True)
-        return Spoken(torch.from_numpy(samples).float().flatten() / FULL_SCALE, self.gpt.stopped)
+        return Spoken(torch.from_numpy(samples).float().flatten() / FULL_SCALE, self.whole.gpt.stopped)
 
 
 class SampledGpt:

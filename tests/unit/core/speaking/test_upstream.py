@@ -12,8 +12,8 @@ from stages.core.errors import UserError
 from stages.core.model.conditioning import Conditioner
 from stages.core.model.sampling import SamplingSettings, sample_codes
 from stages.core.model.unified_voice import UnifiedVoice
-from stages.evaluate_speech import upstream
-from stages.evaluate_speech.passage import Span
+from stages.core.speaking import upstream
+from stages.core.speaking.passage import Span
 from tests.tiny import SETTINGS
 
 SAMPLING = SamplingSettings(temperature=1.0, top_p=0.9, top_k=0, repetition_penalty=1.0, codes_max=9, seed=5)
@@ -73,12 +73,12 @@ def package(monkeypatch):
 @pytest.fixture
 def voice(package, tmp_path):
     soundfile.write(tmp_path / "voice.wav", np.sin(np.arange(16000) / 30), 16000)
-    return upstream.ReleasedVoice(tmp_path, tmp_path / "voice.wav", 15.0)
+    return upstream.ReleasedModel(tmp_path, 15.0).take_voice(tmp_path / "voice.wav")
 
 
 def test_upstream_gets_normalised_text_and_neither_normalises_nor_cuts_it(voice):
     voice.say(SPAN, SAMPLING)
-    [(prompt, text, output, normaliser, segment)] = voice.speaker.asked
+    [(prompt, text, output, normaliser, segment)] = voice.whole.speaker.asked
     assert prompt.endswith("voice.wav") and text == SPAN.text
     assert (output, normaliser) == (None, None) and segment >= 600
 
@@ -97,7 +97,7 @@ def test_codes_are_drawn_by_our_sampler_from_upstreams_weights(voice):
 
 
 def test_the_weights_are_shared_not_copied(voice):
-    theirs, ours = voice.gpt._theirs.state_dict(), voice.gpt._ours.state_dict()
+    theirs, ours = voice.whole.gpt._theirs.state_dict(), voice.whole.gpt._ours.state_dict()
     assert all(ours[name].data_ptr() == theirs[name].data_ptr() for name in ours)
 
 

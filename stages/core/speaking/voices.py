@@ -1,9 +1,9 @@
-"""An exported model that speaks in the voice of a prompt: the miniature by itself, a released one through upstream.
+"""An exported model that speaks in the voice of a prompt: the miniature by itself.
 
 Shapes: S samples, N conditioning latents, D model width, M codes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,10 +16,9 @@ from stages.core.model.adapter import load_miniature_adapter
 from stages.core.model.checkpoint import load_base, load_conditioner
 from stages.core.model.sampling import SamplingSettings, sample_codes
 from stages.core.model.settings import read_settings
-from stages.evaluate_speech.passage import Span
+from stages.core.speaking.passage import Span
 
 SHORTEST_PROMPT_SECONDS = 0.5
-SLACK_TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -39,24 +38,47 @@ class Voice(Protocol):
         """Speak; the same span, settings and seed give the same audio whatever was said before."""
 
 
-class MiniatureVoice:
+class SpeechModel(Protocol):
+    """A loaded model, ready for any prompt."""
+
+    def take_voice(self, prompt: Path) -> Voice:
+        """The voice of a recording.
+
+        Raises:
+            UserError: no audio, too short, or silent.
+        """
+
+
+class MiniatureModel:
     """The miniature's export, whole: its codes come back as audio by Griffin-Lim."""
 
-    def __init__(self, model: Path, prompt: Path, prompt_seconds_max: float):
-        settings = read_settings(model)
-        self.adapter = load_miniature_adapter(model, settings)
-        self.sample_rate_hz = self.adapter.sample_rate_hz
-        self.model = load_base(model).eval()
-        self.prompt = read_prompt(prompt, self.sample_rate_hz, prompt_seconds_max)
-        conditioner = load_conditioner(model, settings)
-        features = self.adapter.analyse(self.prompt).features[None]
+    def __init__(self, folder: Path, prompt_seconds_max: float):
+        settings = read_settings(folder)
+        self.adapter = load_miniature_adapter(folder, settings)
+        self.model = load_base(folder).eval()
+        self.conditioner = load_conditioner(folder, settings)
+        self.prompt_seconds_max = prompt_seconds_max
+
+    def take_voice(self, prompt: Path) -> Voice:
+        audio = read_prompt(prompt, self.adapter.sample_rate_hz, self.prompt_seconds_max)
+        features = self.adapter.analyse(audio).features[None]
         lengths = torch.tensor([features.shape[1]])
         with torch.inference_mode():
-            self.conditioning = conditioner.voice(features, lengths) + conditioner.emotion(features, lengths)[:, None]
+            voice = self.conditioner.voice(features, lengths)
+            emotion = self.conditioner.emotion(features, lengths)
+        return MiniatureVoice(self, audio, voice + emotion[:, None])
+
+
+class MiniatureVoice:
+    """The miniature with a prompt [S] and its conditioning [1, N, D]."""
+
+    def __init__(self, whole: MiniatureModel, prompt: Tensor, conditioning: Tensor):
+        self.whole, self.prompt, self.conditioning = whole, prompt, conditioning
+        self.sample_rate_hz = whole.adapter.sample_rate_hz
 
     def say(self, span: Span, sampling: SamplingSettings) -> Spoken:
-        [(codes, stopped)] = sample_codes(self.model, self.conditioning, [torch.tensor(span.ids)], sampling)
-        return Spoken(self.adapter.decode(codes, self.prompt), stopped)
+        [(codes, stopped)] = sample_codes(self.whole.model, self.conditioning, [torch.tensor(span.ids)], sampling)
+        return Spoken(self.whole.adapter.decode(codes, self.prompt), stopped)
 
 
 def read_prompt(path: Path, sample_rate_hz: int, seconds_max: float) -> Tensor:
@@ -72,9 +94,3 @@ def read_prompt(path: Path, sample_rate_hz: int, seconds_max: float) -> Tensor:
     if not audio.abs().max() > 0:
         raise UserError(f"{path}: silent in its first {seconds_max:g} s, which are the prompt")
     return audio
-
-
-def limit_codes(sampling: SamplingSettings, span: Span, codes_per_text_token_max: float) -> SamplingSettings:
-    """The settings with the length at which this span is cut; `codes_max` stays the most that the model holds."""
-    most = int((len(span.ids) + SLACK_TOKENS) * codes_per_text_token_max)
-    return replace(sampling, codes_max=min(most, sampling.codes_max))

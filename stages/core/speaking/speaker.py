@@ -1,0 +1,97 @@
+"""A model's folder, as export_model writes it, ready to read and speak any text in any voice.
+
+Shapes: S samples.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from stages.core.model.sampling import SamplingSettings
+from stages.core.model.settings import BaseSettings, read_settings
+from stages.core.speaking.config import SpeakingConfig
+from stages.core.speaking.passage import Span, join_audio, read_passage
+from stages.core.speaking.upstream import ReleasedModel
+from stages.core.speaking.voices import MiniatureModel, SpeechModel, Voice
+from stages.core.text.exported import read_text_settings
+from stages.core.text.normalise import Normaliser
+from stages.core.text.tokenizer import Tokenizer
+
+SLACK_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Said:
+    """One text spoken.
+
+    Attributes:
+        audio: [S].
+        cut: spans that no stop token ended.
+        silent: spans for which nothing was drawn.
+    """
+
+    audio: Tensor
+    sample_rate_hz: int
+    spans: list[Span]
+    cut: int
+    silent: int
+
+    @property
+    def duration_seconds(self) -> float:
+        return len(self.audio) / self.sample_rate_hz
+
+    @property
+    def text_read(self) -> str:
+        """What was spoken, normalised."""
+        return " ".join(span.text for span in self.spans)
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A loaded model with its front end and the settings that it speaks by."""
+
+    model: SpeechModel
+    normaliser: Normaliser
+    tokenizer: Tokenizer
+    settings: BaseSettings
+    config: SpeakingConfig
+
+    def read(self, text: str) -> list[Span]:
+        """Spans of a text.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        held = self.settings.gpt.max_text_tokens
+        return read_passage(text, self.normaliser.normalise, self.tokenizer, self.config.words_max, held)
+
+    def say(self, spans: list[Span], voice: Voice) -> Said:
+        """Speak spans; the seed counts up by one from span to span."""
+        spoken = [voice.say(span, self.limit_codes(span, self.config.seed + place)) for place, span in enumerate(spans)]
+        audio = join_audio([one.audio for one in spoken], spans, self.config.pause_seconds, voice.sample_rate_hz)
+        cut, silent = sum(not one.stopped for one in spoken), sum(not len(one.audio) for one in spoken)
+        return Said(audio, voice.sample_rate_hz, spans, cut, silent)
+
+    def limit_codes(self, span: Span, seed: int) -> SamplingSettings:
+        """How a span is drawn, and the length at which it is cut: by its text, and by what the model holds."""
+        config, held = self.config, self.settings.gpt.max_mel_tokens
+        most = int((len(span.ids) + SLACK_TOKENS) * config.codes_per_text_token_max)
+        return SamplingSettings(config.temperature, config.top_p, config.top_k, config.repetition_penalty,
+                                min(most, held), seed)
+
+    def with_config(self, config: SpeakingConfig) -> "Speaker":
+        """The same loaded model under other settings."""
+        return replace(self, config=config)
+
+
+def load_speaker(folder: Path, config: SpeakingConfig) -> Speaker:
+    """Load an export.
+
+    Raises:
+        UserError: the folder is none, its text settings are of another front end, or upstream's package is missing.
+    """
+    settings, text = read_settings(folder), read_text_settings(folder)
+    make_model = ReleasedModel if settings.miniature is None else MiniatureModel
+    return Speaker(make_model(folder, config.prompt_seconds_max), Normaliser(text),
+                   Tokenizer(folder / settings.dataset.bpe_model), settings, config)
