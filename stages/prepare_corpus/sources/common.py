@@ -68,19 +68,27 @@ def locate(source: RecordedSource, written: str) -> Path:
     """
     check_characters("audio path", written)
     shown = written[:SHOWN_CHARACTERS]
-    if any(len(os.fsencode(part)) > FILE_NAME_BYTES_MAX for part in Path(written).parts):
+    if any(len(part.encode()) > FILE_NAME_BYTES_MAX for part in written.split("/")):
         raise BadRow(f"audio path with a name longer than {FILE_NAME_BYTES_MAX} bytes: {shown}")
     if os.path.isabs(written):
         if not source.allow_absolute_paths:
             raise BadRow(f"absolute path without allow_absolute_paths: {shown}")
-        path = Path(written)
-    else:
-        path = Path(os.path.normpath(Path(source.path, written)))
-        if not path.is_relative_to(os.path.normpath(source.path)):
-            raise BadRow(f"path out of the corpus: {shown}")
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source.path)):
-            raise BadRow(f"symbolic link out of the corpus: {shown}")
-    return path
+        return Path(written)
+    folder = os.path.normpath(source.path)
+    path = os.path.normpath(os.path.join(folder, written))
+    if not path.startswith(f"{folder}/"):
+        raise BadRow(f"path out of the corpus: {shown}")
+    if _leads_over_link(path, folder) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise BadRow(f"symbolic link out of the corpus: {shown}")
+    return Path(path)
+
+
+def _leads_over_link(path: str, folder: str) -> bool:
+    while path != folder:
+        if os.path.islink(path):
+            return True
+        path = os.path.dirname(path)
+    return False
 
 
 def check_characters(field: str, value: str) -> None:
@@ -91,12 +99,16 @@ def check_characters(field: str, value: str) -> None:
     """
     if not value.strip():
         raise BadRow(f"no {field}")
-    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise BadRow(f"{field} that no file can hold: a NUL or half a surrogate pair in it")
+    if "\0" in value:
+        raise BadRow(f"{field} that no file can hold: a NUL in it")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadRow(f"{field} that no file can hold: half a surrogate pair in it") from None
 
 
 def recorded(
-    source: RecordedSource, where: str, *, audio: str, text: str, speaker: str, identifier: str = "",
+    source: RecordedSource, where: str, *, audio: str, text: str, speaker: str, identifier: str | None = None,
     language: str = "", start_seconds: float = 0.0, end_seconds: float | None = None,
 ) -> Utterance:
     """An utterance in an audio file of a source; its id is the file's path without suffix unless another is given.
@@ -106,7 +118,7 @@ def recorded(
     """
     speech = Recording(locate(source, audio), start_seconds, end_seconds)
     return described(source, where, speech=speech, text=text, speaker=speaker, language=language,
-                     identifier=identifier or os.path.splitext(audio)[0])
+                     identifier=os.path.splitext(audio)[0] if identifier is None else identifier)
 
 
 def described(

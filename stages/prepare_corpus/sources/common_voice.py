@@ -52,6 +52,8 @@ def read(source: CommonVoiceSource) -> Iterator[Utterance | Rejected]:
         if len(cells) != len(columns):
             raise BadRow(f"wrong number of columns: must be {len(columns)} as in the first line, got {len(cells)}")
         row = dict(zip(columns, cells, strict=True))
+        if not row[FILE]:
+            raise BadRow("no file name")
         file = PurePosixPath("clips", row[FILE])
         return recorded(source, line.where, audio=str(file), text=row[TEXT], speaker=row[SPEAKER], identifier=file.stem)
 

@@ -55,6 +55,8 @@ def _read_table(source: FleursSource, table: str) -> Iterator[Utterance | Reject
         if len(cells) != len(COLUMNS):
             raise BadRow(f"wrong number of columns: must be {len(COLUMNS)} ({', '.join(COLUMNS)}), got {len(cells)}")
         row = dict(zip(COLUMNS, (cell.strip() for cell in cells), strict=True))
+        if not row["file_name"]:
+            raise BadRow("no file name")
         reading = (row["id"], row["gender"].lower())
         readings[reading] += 1
         file = PurePosixPath("audio", table, row["file_name"])

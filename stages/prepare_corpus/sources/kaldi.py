@@ -122,13 +122,12 @@ def _utterance(source: KaldiSource, row: sqlite3.Row, main: str) -> Utterance | 
         for table, name in tables.items():
             if row[f"{table}_line"] is None:
                 raise BadRow(f"no line in {name}: {row['id']}")
-            where = row[f"{table}_line"]
             if row[f"{table}_problem"]:
+                where = row[f"{table}_line"]
                 raise BadRow(row[f"{table}_problem"])
-        where = row["audio_line"]
         if row["audio"].startswith("|") or row["audio"].endswith("|"):
+            where = row["audio_line"]
             raise BadRow(f"shell pipe: never executed, write its audio to a file: {excerpt(row['audio'])}")
-        where = row["main_line"]
         start, end = _span(row["main"]) if main == SEGMENTS else (0.0, None)
         return recorded(source, where, audio=row["audio"], text=row["text"], speaker=_speaker(source, row),
                         identifier=row["id"], start_seconds=start, end_seconds=end)

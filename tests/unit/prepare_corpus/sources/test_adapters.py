@@ -1,27 +1,15 @@
 """Every adapter on a corpus as its tools write it: what was laid out comes back."""
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 import soundfile
 
 from stages.core.errors import ParamsError, UserError
-from stages.core.params.strict import parse_section
 from stages.prepare_corpus.utterance import Embedded, Utterance
 from tests.corpora import WRITERS, readings
 
 CORPUS = readings(4)
-MODELS = {
-    "kaldi": "KaldiSource", "fleurs": "FleursSource", "common_voice": "CommonVoiceSource", "ljspeech": "LjspeechSource",
-    "spreadsheet": "SpreadsheetSource", "jsonl": "JsonlSource", "parquet": "ParquetSource",
-}
-
-
-def adapter(params):
-    """The module of a kind, and its params as their model."""
-    module = import_module(f"stages.prepare_corpus.sources.{params['kind']}")
-    return module, parse_section(getattr(module, MODELS[params["kind"]]), params, "params.yaml")
 
 
 @pytest.fixture(params=WRITERS)
@@ -30,7 +18,7 @@ def laid_out(request, tmp_path, monkeypatch):
     return WRITERS[request.param](tmp_path, CORPUS)
 
 
-def test_every_utterance_comes_back_with_its_text_speaker_and_place(laid_out):
+def test_every_utterance_comes_back_with_its_text_speaker_and_place(adapter, laid_out):
     module, source = adapter(laid_out)
     found = list(module.read(source))
     assert all(isinstance(row, Utterance) for row in found), found
@@ -44,7 +32,7 @@ def test_every_utterance_comes_back_with_its_text_speaker_and_place(laid_out):
     assert len(by_speaker) == groups and sum(len(texts) for texts in by_speaker.values()) == len(CORPUS)
 
 
-def test_speech_is_where_the_utterance_says(laid_out):
+def test_speech_is_where_the_utterance_says(adapter, laid_out):
     module, source = adapter(laid_out)
     lengths = {reading.text: [] for reading in CORPUS}
     for reading in CORPUS:
@@ -59,7 +47,7 @@ def test_speech_is_where_the_utterance_says(laid_out):
         assert any(abs(end - row.speech.start_seconds - length) < 0.11 for length in lengths[row.text])
 
 
-def test_rows_added_at_the_end_leave_the_old_ones_as_they_were(laid_out, tmp_path):
+def test_rows_added_at_the_end_leave_the_old_ones_as_they_were(adapter, laid_out, tmp_path):
     module, source = adapter(laid_out)
     before = list(module.read(source))
     WRITERS[source.name](tmp_path, [*CORPUS, *readings(2, ("m6",))])
@@ -71,7 +59,7 @@ def test_rows_added_at_the_end_leave_the_old_ones_as_they_were(laid_out, tmp_pat
         assert after[: len(before)] == before and len(after) == len(before) + 2
 
 
-def test_a_missing_folder_is_one_clear_error_before_any_row(laid_out):
+def test_a_missing_folder_is_one_clear_error_before_any_row(adapter, laid_out):
     Path(laid_out["path"]).rename("elsewhere")
     module, source = adapter(laid_out)
     with pytest.raises(UserError, match=f"{laid_out['path']}.*of kind {source.kind}") as error:
@@ -79,7 +67,7 @@ def test_a_missing_folder_is_one_clear_error_before_any_row(laid_out):
     assert module.problems(source) == str(error.value).splitlines()
 
 
-def test_an_empty_table_is_refused_by_name(laid_out):
+def test_an_empty_table_is_refused_by_name(adapter, laid_out):
     for path in Path(laid_out["path"]).rglob("*"):
         if path.suffix in (".scp", ".tsv", ".csv", ".jsonl", ".parquet"):
             path.write_bytes(b"")
@@ -93,14 +81,14 @@ def test_an_empty_table_is_refused_by_name(laid_out):
     ({"path": "/data/recordings/x"}, "path"), ({"name": "Home Studio"}, "name"), ({"language": "amharic"}, "language"),
     ({"role": "both"}, "role"), ({"surprise": 1}, "surprise"),
 ])
-def test_wrong_params_are_named(tmp_path, wrong, named):
+def test_wrong_params_are_named(adapter, tmp_path, wrong, named):
     params = WRITERS["jsonl"](tmp_path, []) | wrong
     with pytest.raises(ParamsError, match=named):
         adapter(params)
 
 
 @pytest.mark.parametrize("kind", ["ljspeech", "spreadsheet", "parquet"])
-def test_the_speaker_is_told_in_one_way(tmp_path, kind):
+def test_the_speaker_is_told_in_one_way(adapter, tmp_path, kind):
     params = WRITERS[kind](tmp_path, CORPUS)
     for wrong in (params | {"speaker": "me"}, {**params, "speaker_column": None}):
         with pytest.raises(ParamsError, match="either speaker or speaker_column"):

@@ -1,0 +1,67 @@
+"""Audio lies in the corpus' own folder, whatever its table says."""
+
+import os
+
+import pytest
+
+from stages.prepare_corpus.sources.common import BadRow, locate
+from stages.prepare_corpus.sources.ljspeech import LjspeechSource
+
+
+def corpus(**params):
+    return LjspeechSource(kind="ljspeech", name="home", role="target", language="am", path="data/recordings/home",
+                          speaker="me", **params)
+
+
+@pytest.fixture
+def folder(folder):
+    (folder / "wavs").mkdir()
+    (folder / "wavs/a.wav").write_bytes(b"sound")
+    (folder.parent / "other.wav").write_bytes(b"sound")
+    return folder
+
+
+@pytest.mark.parametrize("written", ["wavs/a.wav", "./wavs//a.wav", "wavs/../wavs/a.wav", "wavs/missing.wav"])
+def test_a_path_inside_is_taken(folder, written):
+    assert locate(corpus(), written).parent.samefile(folder / "wavs")
+
+
+@pytest.mark.parametrize("written", ["../other.wav", "wavs/../../other.wav", "..", "../home2/a.wav"])
+def test_a_path_out_of_the_corpus_is_refused(folder, written):
+    with pytest.raises(BadRow, match="path out of the corpus: "):
+        locate(corpus(), written)
+
+
+@pytest.mark.parametrize("link, target", [("link.wav", "../other.wav"), ("folder", "../..")])
+def test_a_symbolic_link_out_of_the_corpus_is_refused(folder, link, target):
+    (folder / link).symlink_to(target)
+    with pytest.raises(BadRow, match="symbolic link out of the corpus: "):
+        locate(corpus(), link if link.endswith("wav") else f"{link}/recordings/other.wav")
+
+
+def test_a_symbolic_link_inside_the_corpus_is_taken_and_a_loop_does_not_hang(folder):
+    (folder / "link.wav").symlink_to("wavs/a.wav")
+    assert locate(corpus(), "link.wav").read_bytes() == b"sound"
+    (folder / "loop.wav").symlink_to("loop.wav")
+    assert not locate(corpus(), "loop.wav").exists()
+
+
+def test_the_corpus_itself_may_be_a_link_to_another_disk(folder, tmp_path):
+    folder.rename(tmp_path / "disk")
+    os.symlink(tmp_path / "disk", folder)
+    assert locate(corpus(), "wavs/a.wav").read_bytes() == b"sound"
+
+
+def test_an_absolute_path_needs_leave(folder):
+    inside = str(folder / "wavs/a.wav")
+    with pytest.raises(BadRow, match="absolute path without allow_absolute_paths: "):
+        locate(corpus(), inside)
+    assert locate(corpus(allow_absolute_paths=True), inside).read_bytes() == b"sound"
+    with pytest.raises(BadRow, match="path out of the corpus"):
+        locate(corpus(allow_absolute_paths=True), "../other.wav")
+
+
+def test_a_name_that_no_file_can_have_is_refused_and_shown_in_part(folder):
+    with pytest.raises(BadRow, match="longer than 255 bytes") as error:
+        locate(corpus(), "ሀ" * 100_000)
+    assert len(str(error.value)) < 300
