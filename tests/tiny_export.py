@@ -12,10 +12,10 @@ from stages.train_vocabulary.surgery import append_pieces, extend_tables
 from tests.tiny_base import make_base
 
 
-def make_export(folder: Path) -> Path:
-    """Write `folder`/base and `folder`/export; returns the latter."""
-    base, checkpoint, vocabulary, export = (folder / name for name in ("base", "phase", "vocabulary", "export"))
-    make_base(base)
+def make_export(folder: Path, base: Path | None = None) -> Path:
+    """Write `folder`/export, of a base that is given or of one in `folder`/base; returns the former."""
+    checkpoint, vocabulary, export = (folder / name for name in ("phase", "vocabulary", "export"))
+    base = base or make_base(folder / "base")
     for path in (checkpoint, vocabulary, export):
         path.mkdir()
     old = Tokenizer(base / "bpe.model").processor

@@ -7,9 +7,11 @@ data/checkpoints/<phase>, data/vocabulary, base -> data/export/
     ...                  every other file of the base, unchanged: copied or linked
     adapter/             where the phase is LoRA: what it alone changed, as PEFT reads it
 data/corpus, data/evaluation -> data/export/
+    voices/              held-out recordings of the corpus, prompts to start with
     text_settings.json   how text is read, with its fingerprint
     MODEL_CARD.md        data, schedule, measured figures, terms of the base, use
     SHA256SUMS
+data/export -> MLflow: the next version of the registered model
 """
 
 import sys
@@ -22,12 +24,14 @@ from stages.core.model.settings import read_settings
 from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section, read_params
+from stages.core.speaking.config import load_speaking_config
 from stages.core.text.config import TextConfig, settings_hash
 from stages.core.text.exported import write_text_settings
 from stages.core.tracking.mlflow_runs import stage_run
 from stages.export_model.card import gather_facts, render_card
 from stages.export_model.config import Config
-from stages.export_model.contents import CARD, SUMS, checksums, write_model
+from stages.export_model.contents import CARD, SUMS, checksums, write_model, write_voices
+from stages.export_model.registered import register_export
 
 CHECKPOINTS, VOCABULARY, OUTPUT = Path("data/checkpoints"), Path("data/vocabulary"), Path("data/export")
 CORPUS, EVALUATION = Path("data/corpus"), Path("data/evaluation")
@@ -42,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     with stage_run("export_model", config.model_dump()) as run:
         with output_folder(OUTPUT) as folder:
             write_model(base, CHECKPOINTS / config.phase, VOCABULARY, folder, config.untouched)
+            write_voices(CORPUS, folder, config.voices_max)
             write_text_settings(folder, text)
             check_export(folder)
             write_text(folder / CARD, render_card(facts, folder))
@@ -50,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         run.log_metrics({"export_bytes": sum(sizes)}, step=0)
         run.log_artifact(OUTPUT / "config.yaml")
         run.log_artifact(OUTPUT / CARD)
+        if name := config.registered_as:
+            print(f"MLflow: models:/{name}/{register_export(run, OUTPUT, name, load_speaking_config({}))}")
     print(f"{OUTPUT}: {config.phase} in the layout of {base}; {OUTPUT / CARD} says what it is")
     return 0
 

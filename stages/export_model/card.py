@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stages.core.artifacts.files import read_json, read_jsonl
 from stages.core.errors import UserError
 from stages.core.model.settings import read_settings
+from stages.core.speaking.prompts import own_voices
 from stages.export_model.contents import ADAPTER, base_files, is_licence
 
 UNMEASURED = "unmeasured"
@@ -108,4 +109,6 @@ def render_card(facts: Facts, folder: Path) -> str:
         lstrip_blocks=True, keep_trailing_newline=True,
     )
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return environment.get_template(TEMPLATE).render(facts=facts, files=files, has_adapter=(folder / ADAPTER).is_dir())
+    return environment.get_template(TEMPLATE).render(
+        facts=facts, files=files, has_adapter=(folder / ADAPTER).is_dir(), voices=list(own_voices(folder)),
+    )

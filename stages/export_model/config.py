@@ -14,3 +14,9 @@ class Config(StrictModel):
     untouched: Literal["copy", "link"] = Field(
         description="the base's files that training does not change: copies, or hard links, which take no space"
     )
+    voices_max: int = Field(
+        ge=0, le=100, description="held-out recordings that go along as prompts, one a speaker; people must agree to it"
+    )
+    registered_as: str = Field(
+        pattern=r"^[A-Za-z0-9_.-]*$", description="name in MLflow's registry, a version for each export; '' for none"
+    )

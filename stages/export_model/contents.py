@@ -1,4 +1,4 @@
-"""What an export holds beside its card: weights, config.yaml, vocabulary, adapter, the base's other files."""
+"""What an export holds beside its card: weights, config.yaml, vocabulary, adapter, voices, the base's other files."""
 
 import hashlib
 import os
@@ -17,11 +17,13 @@ from stages.core.errors import UserError
 from stages.core.model.checkpoint import FROZEN, WEIGHTS_FILE, read_tensors, save_tensors
 from stages.core.model.settings import BaseSettings, read_settings
 from stages.core.params.strict import read_params
+from stages.core.speaking.prompts import VOICES, held_out_prompts
 from stages.core.text.exported import FILE as TEXT_SETTINGS
 from stages.core.text.tokenizer import Tokenizer
 
 CARD, SUMS, ADAPTER = "MODEL_CARD.md", "SHA256SUMS", "adapter"
-OWN = {CARD, SUMS, ADAPTER, TEXT_SETTINGS}
+OWN = {CARD, SUMS, ADAPTER, TEXT_SETTINGS, VOICES}
+UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 LICENCE = re.compile(r"(licen[cs]e|copying|notice|disclaimer)", re.IGNORECASE)
 PIECES = re.compile(r"(\bnumber_text_tokens\s*:\s*)[0-9]+")
 
@@ -55,14 +57,24 @@ def take_over(base: Path, settings: BaseSettings, folder: Path, untouched: str) 
     for name in sorted(base_files(base)):
         if name in written:
             continue
-        source, target = (base / name).resolve(), place(folder, name)
-        if untouched == "link" and not is_licence(name):
-            try:
-                os.link(source, target)
-                continue
-            except OSError:
-                print(f"{name}: cannot be linked from {base}, copied")
+        take = link_file if untouched == "link" and not is_licence(name) else shutil.copyfile
+        take((base / name).resolve(), place(folder, name))
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Make a hard link, or a copy where none can be made."""
+    try:
+        os.link(source, target)
+    except OSError:
+        print(f"{source}: cannot be linked into {target.parent}, copied")
         shutil.copyfile(source, target)
+
+
+def write_voices(corpus: Path, folder: Path, most: int) -> None:
+    """Copy held-out recordings of so many speakers of the target language, each named by its speaker."""
+    for prompt in held_out_prompts(corpus)[:most]:
+        name = UNSAFE.sub("-", prompt.speaker)
+        shutil.copyfile(prompt.path, place(folder, f"{VOICES}/{name}{prompt.path.suffix}"))
 
 
 def base_files(base: Path) -> Iterator[str]:

@@ -3,9 +3,11 @@
 Shapes: S samples.
 """
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import soundfile
 from torch import Tensor
 
 from stages.core.model.sampling import SamplingSettings
@@ -45,6 +47,12 @@ class Said:
     def text_read(self) -> str:
         """What was spoken, normalised."""
         return " ".join(span.text for span in self.spans)
+
+    def wav(self) -> bytes:
+        """A WAV file, mono, 16 bit; louder samples are clipped."""
+        file = io.BytesIO()
+        soundfile.write(file, self.audio.clamp(-1, 1).numpy(), self.sample_rate_hz, format="WAV", subtype="PCM_16")
+        return file.getvalue()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,113 @@
+"""The export as a version of a model in MLflow's registry: loaded and served without the project's folder.
+
+The version holds the export, stages/core as it was (its front end must read text as the export's did), and what was
+installed. No object of ours is pickled: MLflow runs a copy of stages/core/speaking/served.py.
+
+In a store of local files the large files are hard links to those of data/export: nothing is copied, and they outlive
+the export, which a later run replaces and never edits. What is small, and so might be edited by hand, is copied. A
+store elsewhere is sent everything.
+"""
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import stages.core
+from stages.core.errors import UserError
+from stages.core.speaking.config import SpeakingConfig
+from stages.core.tracking.mlflow_runs import StageRun
+from stages.export_model.contents import link_file, place
+
+NEEDED = ("torch", "torchaudio", "transformers", "sentencepiece", "protobuf", "safetensors", "pyyaml", "pydantic",
+          "soundfile", "numpy", "pandas", "mlflow")
+LARGE_BYTES = 1_000_000
+TAG = "registered_model"
+
+
+def register_export(run: StageRun, folder: Path, name: str, config: SpeakingConfig) -> str:
+    """Log an export with a run and make it the next version of a registered model; give that version.
+
+    Raises:
+        UserError: the store refuses; the export itself is whole by then.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = log_export(run, folder, name, config)
+        number = str(mlflow.register_model(f"models:/{model.model_id}", name).version)
+    except (MlflowException, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"export_model.registered_as: {folder} is written, but MLflow cannot register it as {name!r}: "
+                        f"{reason}; an empty name leaves it out") from error
+    run.set_tag(TAG, f"{name}/{number}")
+    return number
+
+
+def log_export(run: StageRun, folder: Path, name: str, config: SpeakingConfig) -> Any:
+    """Log the model without its large files, then put these in their place; give MLflow's record of it."""
+    import mlflow
+    from mlflow.entities import LoggedModelOutput
+
+    client = mlflow.MlflowClient()
+    model = client.create_logged_model(client.get_run(run.id).info.experiment_id, name, source_run_id=run.id)
+    client.log_outputs(run.id, [LoggedModelOutput(model.model_id, step=0)])
+    with TemporaryDirectory() as scratch, quiet_mlflow():
+        from stages.core.speaking import served
+
+        small, code = Path(scratch, served.EXPORT), Path(scratch, "stages")
+        small.mkdir()
+        for path in files_of(folder):
+            if path.stat().st_size < LARGE_BYTES:
+                shutil.copyfile(path, place(small, path.relative_to(folder).as_posix()))
+        copy_code(code)
+        mlflow.pyfunc.log_model(
+            name=name, model_id=model.model_id, python_model=served.__file__, artifacts={served.EXPORT: str(small)},
+            code_paths=[str(code)], signature=served.signature(config), model_config=config.model_dump(),
+            pip_requirements=[f"{need}=={version(need)}" for need in NEEDED],
+        )
+    add_large_files(model, folder, f"artifacts/{served.EXPORT}")
+    return model
+
+
+@contextmanager
+def quiet_mlflow() -> Iterator[None]:
+    """Leave out the bars, and the calls for type hints and for an example, which the signature stands for."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def copy_code(target: Path) -> None:
+    """Copy stages/core, without what Python leaves there."""
+    core = Path(stages.core.__file__).parent
+    shutil.copytree(core, target / core.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(core.parent / "__init__.py", target / "__init__.py")
+
+
+def add_large_files(model: Any, folder: Path, inside: str) -> None:
+    """Link an export's large files into a logged model's folder, or send them where that is no folder."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    location = urlparse(model.artifact_location)
+    for path in files_of(folder):
+        if path.stat().st_size < LARGE_BYTES:
+            continue
+        name = f"{inside}/{path.relative_to(folder).as_posix()}"
+        if location.scheme in ("", "file"):
+            link_file(path, place(Path(unquote(location.path)), name))
+        else:
+            get_artifact_repository(model.artifact_location).log_artifact(str(path), str(Path(name).parent))
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """Every file of a folder, at any depth."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
