@@ -26,6 +26,7 @@ from benchmarks.device import Machine
 from benchmarks.lengths import draw_rows
 from benchmarks.shapes import RELEASED_NEW_PIECES, released, released_settings
 from stages.core.artifacts.files import read_json, write_json, write_jsonl
+from stages.core.artifacts.text_settings import KEY, SUMMARY
 from stages.core.errors import UserError
 from stages.core.model.checkpoint import read_base_tensors
 from stages.core.model.conditioning import Conditioner
@@ -42,7 +43,7 @@ from stages.train_vocabulary.surgery import append_pieces
 ROOT = Path(__file__).resolve().parents[1]
 PRESET, SMALL_VOCABULARY = ROOT / "presets/indextts2.yaml", ROOT / "data/base/bpe.model"
 BASE, VOCABULARY, CHECKPOINTS = Path("data/raw/indextts2"), Path("data/vocabulary"), Path("data/checkpoints")
-FEATURES, EXPORT = Path("data/features"), Path("data/export")
+CORPUS, FEATURES, EXPORT = Path("data/corpus"), Path("data/features"), Path("data/export")
 ROWS = (("target", "train"), ("target", "train"), ("target", "train"), ("base", "train"), ("target", "validation"))
 GOAL_GB, GOAL_SECONDS = 24, 600
 MEASURED = {
@@ -93,7 +94,7 @@ def run_part(command: list[str], folder: str) -> dict[str, Any]:
 
 def prepare() -> None:
     """Base, vocabulary, features and params, in the working folder."""
-    for path in (BASE, VOCABULARY, FEATURES, CHECKPOINTS / "base", EXPORT):
+    for path in (BASE, VOCABULARY, CORPUS, FEATURES, CHECKPOINTS / "base", EXPORT):
         path.mkdir(parents=True)
     settings = released_settings()
     (BASE / "config.yaml").write_text(yaml.safe_dump(
@@ -124,7 +125,8 @@ def write_features() -> None:
         {"id": row.utterance, "speaker": role, "language": role, "role": role, "split": split,
          "shard": "a.safetensors", "place": place, "prompt": row.utterance, "text_tokens": len(row.text),
          "code_tokens": len(row.codes)} for place, (row, (role, split)) in enumerate(zip(drawn, ROWS, strict=True))])
-    write_json(FEATURES / "summary.json", {"utterances": len(ROWS)})
+    for folder in (CORPUS, FEATURES):
+        write_json(folder / SUMMARY, {"utterances": len(ROWS), KEY: "no text was read"})
 
 
 def extend() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 import yaml
 
-from stages.core.artifacts.files import write_jsonl
+from stages.core.artifacts.files import write_json, write_jsonl
+from stages.core.artifacts.text_settings import KEY, SUMMARY
 from stages.core.model.checkpoint import WEIGHTS_FILE, load_base, save_tensors
 from stages.core.params.shared import MachineConfig
 from stages.core.training.features import INDEX_FILE, write_shard
@@ -35,6 +36,8 @@ def make_workplace(folder: Path) -> None:
     save_tensors(start / WEIGHTS_FILE, tensors)
     (folder / "data/features").mkdir()
     write_features(folder / "data/features")
+    for read in (start, folder / "data/features"):
+        write_json(read / SUMMARY, {"tokens_seen_by_schedule": 0, KEY: "as in this test"})
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny_params(), sort_keys=False))
 
 

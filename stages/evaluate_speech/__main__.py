@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from stages.core.artifacts.files import output_folder, read_jsonl, write_json, write_jsonl
+from stages.core.artifacts.text_settings import require_same_text
 from stages.core.audio.files import write_audio
 from stages.core.errors import UserError
 from stages.core.model.adapter import load_miniature_adapter
@@ -22,7 +23,7 @@ from stages.core.model.settings import BaseSettings, GptSettings, read_settings
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig
-from stages.core.params.strict import load_section
+from stages.core.params.strict import PARAMS_FILE, load_section
 from stages.core.tracking.mlflow_runs import stage_run
 from stages.core.training.features import FeatureSet
 from stages.evaluate_speech.config import Config
@@ -40,13 +41,20 @@ Figures = dict[str, dict[str, float] | None]
 def main(argv: list[str] | None = None) -> int:
     parser = stage_parser("evaluate_speech", __doc__)
     parser.add_argument("--phase", required=True, help="a phase, or `base` for step 0")
-    name = parser.parse_args(argv).phase
-    config, base = load_section(Config, "evaluate_speech"), Path(load_section(BaseConfig, "base").path)
+    parser.add_argument("--config", type=Path, default=PARAMS_FILE, metavar="FILE", help="params file")
+    parser.add_argument("--model_path", type=Path, metavar="DIR", help="checkpoint (default: data/checkpoints/<phase>)")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write (default: data/evaluation/<phase>)")
+    flags = parser.parse_args(argv)
+    name, checkpoint = flags.phase, flags.model_path or CHECKPOINTS / flags.phase
+    output = flags.output or OUTPUT / name
+    config = load_section(Config, "evaluate_speech", flags.config)
+    base = Path(load_section(BaseConfig, "base", flags.config).path)
     settings = read_settings(base)
+    require_same_text(checkpoint, FEATURES, CORPUS)
     stage = "evaluate_speech_base" if name == "base" else f"evaluate_speech@{name}"
-    with stage_run(stage, config.model_dump()) as run:
+    with stage_run(stage, config.model_dump(), params_file=flags.config) as run:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = load_phase(CHECKPOINTS / name, settings.gpt).to(device).eval()
+        model = load_phase(checkpoint, settings.gpt).to(device).eval()
         test = FeatureSet(FEATURES, lambda row: row.role == "target" and row.split == "test")
         if len(test) == 0:
             raise UserError(f"{FEATURES}: no test utterance of the target language")
@@ -55,11 +63,11 @@ def main(argv: list[str] | None = None) -> int:
         metrics["stop_rate"] = mean_figure([float(one.stopped) for one in drawn], config.seed)
         speech, samples = listen_to(drawn, base, settings, config)
         metrics |= speech
-        with output_folder(OUTPUT / name / "samples") as folder:
+        with output_folder(output / "samples") as folder:
             write_samples(folder, spread(samples, config.shown_utterances))
-        write_json(OUTPUT / name / "metrics.json", metrics)
+        write_json(output / "metrics.json", metrics)
         run.log_metrics({key: value["mean"] for key, value in metrics.items() if value}, step=0)
-        run.log_artifact(OUTPUT / name / "samples", "samples")
+        run.log_artifact(output / "samples", "samples")
     for key, value in metrics.items():
         print(f"{key:<34}{'unmeasured' if value is None else value['mean']}")
     return 0

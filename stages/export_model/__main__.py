@@ -17,7 +17,8 @@ data/export -> MLflow: the next version of the registered model
 import sys
 from pathlib import Path
 
-from stages.core.artifacts.files import output_folder, read_json, write_text
+from stages.core.artifacts.files import output_folder, write_text
+from stages.core.artifacts.text_settings import read_with, require_same_text
 from stages.core.errors import UserError
 from stages.core.model.checkpoint import read_base_tensors
 from stages.core.model.settings import read_settings
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     stage_parser("export_model", __doc__).parse_args(argv)
     config, base = load_section(Config, "export_model"), Path(load_section(BaseConfig, "base").path)
     text, phases = load_section(TextConfig, "text"), read_params()["phases"]
-    check_text_settings(text)
+    check_text_settings(text, CHECKPOINTS / config.phase)
     facts = gather_facts(base, config.phase, phases, CORPUS, CHECKPOINTS, EVALUATION)
     with stage_run("export_model", config.model_dump()) as run:
         with output_folder(OUTPUT) as folder:
@@ -61,15 +62,15 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def check_text_settings(text: TextConfig) -> None:
-    """Compare the settings with those that the corpus was read with.
+def check_text_settings(text: TextConfig, checkpoint: Path) -> None:
+    """Compare the settings with those that the corpus, and what the checkpoint learned, were read with.
 
     Raises:
         UserError: they differ, so that the export would not say how its own training text was read.
     """
-    read_with = read_json(CORPUS / "summary.json")["text_settings"]
-    if settings_hash(text) != read_with:
-        raise UserError(f"{CORPUS / 'summary.json'}: its text was read with settings {read_with}, params.yaml and the "
+    require_same_text(checkpoint, CORPUS)
+    if settings_hash(text) != (found := read_with(CORPUS)):
+        raise UserError(f"{CORPUS / 'summary.json'}: its text was read with settings {found}, params.yaml and the "
                         f"tables give {settings_hash(text)}; run the stages from prepare_corpus again")
 
 

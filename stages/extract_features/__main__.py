@@ -20,6 +20,7 @@ from torch import Tensor
 
 from stages.core.artifacts.files import output_folder, read_jsonl, write_json, write_jsonl
 from stages.core.artifacts.progress import Progress
+from stages.core.artifacts.text_settings import KEY, read_with
 from stages.core.errors import UserError
 from stages.core.model import adapter as model_code
 from stages.core.model.adapter import load_adapter
@@ -86,7 +87,8 @@ def extract_corpus(
     with output_folder(OUTPUT) as folder:
         store.hand_over(folder)
         return write_lists(folder, [lines[name] for name, _ in parts],
-                           {"parameters": config.model_dump(), "code_rate_hz": settings.code_rate_hz})
+                           {"parameters": config.model_dump(), "code_rate_hz": settings.code_rate_hz,
+                            KEY: read_with(CORPUS)})
 
 
 def make_extractor(base: Path, settings: BaseSettings, config: Config, device: torch.device) -> Extractor:

@@ -6,6 +6,7 @@ from pathlib import Path
 import sentencepiece
 import torch
 
+from stages.core.artifacts.text_settings import require_same_text
 from stages.core.errors import UserError
 from stages.core.model.checkpoint import WEIGHTS_FILE, load_base, load_phase
 from stages.core.model.settings import read_settings
@@ -66,8 +67,10 @@ def build_task(job: Job, processes: Processes) -> FinetuneTask:
     """Model and rows on this process's device.
 
     Raises:
-        UserError: nothing to train on, no base-language rows to replay, or nothing to choose the best weights by.
+        UserError: nothing to train on, no base-language rows to replay, nothing to choose the best weights by, or text
+            that was read otherwise than what the start learned.
     """
+    require_same_text(job.start, *{job.train.parent, job.validation.parent})
     trainee = build_trainee(job)
     adapt_model(trainee.model, job.machine)
     trainee.model.to(processes.device)

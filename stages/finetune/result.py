@@ -8,6 +8,7 @@ import yaml
 from torch import Tensor
 
 from stages.core.artifacts.files import write_json, write_text
+from stages.core.artifacts.text_settings import KEY, read_with
 from stages.core.model.checkpoint import WEIGHTS_FILE, save_tensors
 from stages.core.training.lora import save_adapter
 from stages.core.training.parallel import whole
@@ -40,7 +41,7 @@ def write_phase(folder: Path, job: Job, task: FinetuneTask, state: LoopState, we
         "handed_on": {"weights": job.config.hand_on, "step": handed_on, "metric": job.config.selection_metric,
                       "best_step": state.best_step, "best_value": state.best_value},
         "skipped": state.skipped, "precision": str(task.dtype).removeprefix("torch."),
-        "last": state.curve[-1] if state.curve else {},
+        "last": state.curve[-1] if state.curve else {}, KEY: read_with(job.train.parent),
     })
 
 

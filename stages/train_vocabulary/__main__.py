@@ -1,6 +1,6 @@
 """Pieces of the new language, appended to the base's tokenizer and to the base's text tables.
 
-data/corpus/manifest.jsonl, base -> data/vocabulary/
+data/corpus/manifest.jsonl, data/corpus/summary.json, base -> data/vocabulary/
     bpe.model        the base's pieces, then the new ones
     pieces.tsv       id, piece
     metrics.json     coverage, fertility, unknown rate, tokens a second; training and held-out text
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.artifacts.files import output_folder, read_jsonl, write_json, write_text
+from stages.core.artifacts.text_settings import KEY, read_with
 from stages.core.errors import UserError
 from stages.core.model.base_files import require_parts
 from stages.core.model.checkpoint import WEIGHTS_FILE, read_trained_tensors, save_tensors
@@ -75,7 +76,8 @@ def make_vocabulary(
     names = [tokenizer.processor.id_to_piece(index) for index in range(len(tokenizer))]
     write_text(folder / "pieces.tsv", "".join(f"{index}\t{name}\n" for index, name in enumerate(names)))
     write_json(folder / "metrics.json", metrics)
-    write_json(folder / "summary.json", {"parameters": config.model_dump(), "utterances": len(rows)})
+    write_json(folder / "summary.json", {"parameters": config.model_dump(), "utterances": len(rows),
+                                         KEY: read_with(CORPUS)})
     return metrics
 
 
@@ -86,7 +88,7 @@ def make_step_zero(base: Path, settings: BaseSettings, config: Config, folder: P
     tensors = extend_tables(read_trained_tensors(base, settings), pieces, old.processor, config.initialisation)
     save_tensors(folder / WEIGHTS_FILE, tensors)
     write_json(folder / "summary.json", {"start_from": str(base), "initialisation": config.initialisation,
-                                         "new_rows": len(pieces), "tokens_seen_by_schedule": 0})
+                                         "new_rows": len(pieces), "tokens_seen_by_schedule": 0, KEY: read_with(CORPUS)})
 
 
 if __name__ == "__main__":

@@ -119,6 +119,23 @@ def test_text_settings_that_the_corpus_was_not_read_with_are_refused(project, ca
     assert Path("data/export/SHA256SUMS").read_text() == before
 
 
+@pytest.mark.parametrize("command, read", [
+    (("evaluate_speech", "--phase", "polish"), "checkpoints/polish"),
+    (("evaluate_speech", "--phase", "full"), "features"), (("evaluate_speech", "--phase", "base"), "corpus"),
+    (("finetune", "--phase", "polish"), "checkpoints/full"), (("export_model",), "checkpoints/polish"),
+])
+def test_a_checkpoint_of_another_text_front_end_is_refused(project, capsys, command, read):
+    summary = Path("data") / read / "summary.json"
+    held = summary.read_text()
+    summary.write_text(json.dumps({**json.loads(held), "text_settings": "0" * 64}))
+    try:
+        assert main(list(command)) == 2
+    finally:
+        summary.write_text(held)
+    error = capsys.readouterr().err
+    assert "run the stages from prepare_corpus again" in error and len(error.splitlines()) == 1
+
+
 def test_a_finished_phase_gives_the_same_bytes_again(project):
     before = Path("data/checkpoints/lora/model.safetensors").read_bytes()
     assert main(["finetune", "--phase", "lora"]) == 0
