@@ -55,10 +55,11 @@ class Stamps:
                 self._mirror()
 
     def needed_by(self, stage: str) -> list[str]:
-        """Give the stamps of the stages whose outputs a stage reads."""
+        """Give the stamps of the stages whose outputs a stage reads; what `dvc add` versions is made by none."""
         if stage not in self._stages:
             raise UserError(f"dvc.yaml: no stage {stage!r}; it has {', '.join(sorted(self._stages))}")
-        return sorted(stamp_path(needed.addressing) for needed in self._graph.successors(self._stages[stage]))
+        needed = self._graph.successors(self._stages[stage])
+        return sorted(stamp_path(other.addressing) for other in needed if other.cmd)
 
     @property
     def pull_option(self) -> str:
@@ -93,7 +94,7 @@ class Stamps:
         for path in FOLDER.iterdir():
             if path.name not in self._stages:
                 path.unlink()
-        for name in self._stages:
+        for name in (name for name, stage in self._stages.items() if stage.cmd):
             path = Path(stamp_path(name))
             if name in status:
                 path.unlink(missing_ok=True)

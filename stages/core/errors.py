@@ -22,6 +22,7 @@ class Interrupted(Exception):
         status: the exit status that tells the signal.
     """
 
-    def __init__(self, number: int, step: int):
+    def __init__(self, number: int, step: int | None = None):
         self.status = 128 + number
-        super().__init__(f"stopped by {signal.Signals(number).name} at step {step}; the next start goes on from there")
+        place = "" if step is None else f" at step {step}"
+        super().__init__(f"stopped by {signal.Signals(number).name}{place}; the next start goes on from there")

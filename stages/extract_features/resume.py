@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from stages.core.artifacts.files import read_json, write_json
+from stages.core.artifacts.files import link_or_copy, read_json, write_json
 from stages.core.errors import UserError
 from stages.core.training.features import write_shard
 
@@ -83,10 +83,7 @@ class ShardStore:
     def hand_over(self, folder: Path) -> None:
         """Put the shards into the output; they stay here too, at no cost where the file system has hard links."""
         for path in sorted(self.folder.glob("*.safetensors")):
-            try:
-                os.link(path, folder / path.name)
-            except OSError:
-                shutil.copyfile(path, folder / path.name)
+            link_or_copy(path, folder / path.name)
 
     def forget(self) -> None:
         """Drop the shards of this run, which is done, and of others that were never finished."""

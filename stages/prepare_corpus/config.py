@@ -1,12 +1,14 @@
 """Params of `prepare_corpus`."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from stages.core.params.strict import StrictModel
 from stages.prepare_corpus.sources.espeak import EspeakSource
+from stages.prepare_corpus.sources.every import Source
 
 
 class Config(StrictModel):
@@ -26,28 +28,31 @@ class Config(StrictModel):
     characters_per_second_deviations_max: float = Field(
         gt=0, description="how far from the usual rate of its language and source, robust standard deviations"
     )
-    sources: list[EspeakSource] = Field(min_length=1)
+    sources: list[Source] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def durations_are_a_range(self) -> Self:
-        if self.duration_seconds_min >= self.duration_seconds_max:
-            raise ValueError(f"duration_seconds_min must be less than duration_seconds_max (got "
-                             f"{self.duration_seconds_min} and {self.duration_seconds_max})")
+    def fields_fit_together(self) -> Self:
+        if problems := [*duration_problems(self), *name_problems(self.sources)]:
+            raise ValueError("; ".join(problems))
         return self
 
-    @model_validator(mode="after")
-    def sources_are_told_apart(self) -> Self:
-        names = Counter(source.name for source in self.sources)
-        if twice := [name for name, count in names.items() if count > 1]:
-            raise ValueError(f"sources: each needs a name of its own (twice: {', '.join(twice)})")
-        return self
 
-    @model_validator(mode="after")
-    def each_speaker_reads_a_language_once(self) -> Self:
-        spoken = Counter((language, speaker.variant) for source in self.sources if source.kind == "espeak"
-                         for language in source.languages for speaker in source.speakers)
-        if twice := [f"{language}-{variant}" for (language, variant), count in spoken.items() if count > 1]:
-            raise ValueError(f"a speaker may read a language in one source only (twice: {', '.join(twice)})")
-        if alike := {language for language, _ in spoken} & {source.name for source in self.sources}:
-            raise ValueError(f"sources: a name must not be a language that espeak-ng speaks (got {', '.join(alike)})")
-        return self
+def duration_problems(config: Config) -> list[str]:
+    """The bounds must leave room between them."""
+    low, high = config.duration_seconds_min, config.duration_seconds_max
+    return [] if low < high else [f"duration_seconds_min must be less than duration_seconds_max (got {low} and {high})"]
+
+
+def name_problems(sources: Sequence[Source]) -> list[str]:
+    """Ids and speakers are unique in the corpus if names of sources are, and what espeak-ng speaks."""
+    names = Counter(source.name for source in sources)
+    spoken = Counter((language, speaker.variant) for source in sources if isinstance(source, EspeakSource)
+                     for language in source.languages for speaker in source.speakers)
+    problems = []
+    if twice := [name for name, count in names.items() if count > 1]:
+        problems.append(f"each source needs a name of its own (twice: {', '.join(twice)})")
+    if twice := [f"{language}-{variant}" for (language, variant), count in spoken.items() if count > 1]:
+        problems.append(f"a speaker may read a language in one source only (twice: {', '.join(twice)})")
+    if alike := sorted({language for language, _ in spoken} & set(names)):
+        problems.append(f"a source's name must be no language that espeak-ng reads here (got {', '.join(alike)})")
+    return problems

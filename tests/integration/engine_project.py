@@ -15,6 +15,7 @@ REAL = (
     "dvc.yaml",
     ".dvcignore",
     ".gitignore",
+    "data/recordings/README.md",
     "workflow",
     "profiles/default",
     ".dvc/config",

@@ -3,10 +3,10 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from stages.core.errors import UserError
 
@@ -34,14 +34,21 @@ def output_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically and durably."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[str]]:
+    """Give a UTF-8 text file that appears under its name, durably, when the block ends well."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with open(scratch, "w", encoding="utf-8") as file:
-        file.write(text)
+        yield file
         file.flush()
         os.fsync(file.fileno())
     os.replace(scratch, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically and durably."""
+    with whole_file(path) as file:
+        file.write(text)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -68,6 +75,20 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line, atomically."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    with whole_file(path) as file:
+        file.writelines(json_line(row) for row in rows)
+
+
+def json_line(row: dict[str, Any]) -> str:
+    """One line of a JSONL file."""
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, at no cost where the file system has hard links between both places."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -22,11 +22,13 @@ class Progress:
         self.done += count
         self.skipped += count
 
-    def advance(self, count: int = 1) -> None:
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count items; the note ends the line."""
         self.done += count
         now = time.monotonic()
         if now - self.printed >= self.every_seconds or self.done == self.total:
             self.printed = now
             rate = (self.done - self.skipped) / max(now - self.started, 1e-9)
             minutes, seconds = divmod(int((self.total - self.done) / rate), 60)
-            print(f"{self.done}/{self.total} {self.unit}  {rate:.1f}/s  ETA {minutes}:{seconds:02d}", flush=True)
+            print(f"{self.done}/{self.total} {self.unit}  {rate:.1f}/s  ETA {minutes}:{seconds:02d}  {note}".rstrip(),
+                  flush=True)

@@ -104,8 +104,9 @@ def test_training_spans_are_thinned_evenly_and_held_out_ones_stay(project):
 
 
 def test_a_speaker_who_would_read_a_language_twice_is_refused(project):
-    sources = project["prepare_corpus"]["sources"]
+    [source] = project["prepare_corpus"]["sources"]
     Path("params.yaml").write_text(yaml.safe_dump(
-        project | {"prepare_corpus": project["prepare_corpus"] | {"sources": sources * 2}}, allow_unicode=True))
+        project | {"prepare_corpus": project["prepare_corpus"] | {"sources": [source, source | {"name": "again"}]}},
+        allow_unicode=True))
     with pytest.raises(ParamsError, match="twice: am-m2, am-m4"):
         main([])
