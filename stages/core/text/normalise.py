@@ -77,7 +77,7 @@ class Normaliser:
 
     def run(self, text: str, changes: list[tuple[str, str, str]] | None) -> str:
         if len(text) > self.config.characters_max:
-            raise TextError(f"{len(text)} characters; at most {self.config.characters_max} are taken (characters_max)")
+            raise TextError(f"too many characters: {len(text)} > {self.config.characters_max} (characters_max)")
         for _ in range(PASSES_MAX):
             if self.is_finished(text):
                 return text

@@ -1,32 +1,55 @@
 """Numbers read to words that a second reader, written here without the tables, maps back."""
 
+import re
+from functools import cache
+
 import pytest
 
 from stages.core.text.geez import geez_value
 from stages.core.text.numbers import read_by_hundreds, read_cardinal, read_ordinal
 
 ZERO_TO_TEN = "ዜሮ አንድ ሁለት ሶስት አራት አምስት ስድስት ሰባት ስምንት ዘጠኝ አስር"
-TEN_TO_NINETY = "አስራ ሀያ ሰላሳ አርባ ሀምሳ ስልሳ ሰባ ሰማንያ ዘጠና"
-SMALL = {word: value for value, word in enumerate(ZERO_TO_TEN.split())}
-TENS = {word: 10 * value for value, word in enumerate(TEN_TO_NINETY.split(), 1)}
-ADDED = SMALL | TENS
-SCALES = {"ሺህ": 10**3, "ሚሊዮን": 10**6, "ቢሊዮን": 10**9, "ትሪሊዮን": 10**12}
+TEENS, *TENS = ["አስራ", "ሀያ", "ሰላሳ", "አርባ", "ሀምሳ", "ስልሳ", "ሰባ", "ሰማንያ", "ዘጠና"]
+ZERO, *UNITS, TEN = ZERO_TO_TEN.split()
+VALUES = {word: value for value, word in enumerate(ZERO_TO_TEN.split())}
+VALUES |= {TEENS: 10} | {word: 10 * value for value, word in enumerate(TENS, 2)}
+UNIT = f"(?:{'|'.join(UNITS)})"
+BELOW_HUNDRED = f"(?:{TEN}|{TEENS} {UNIT}|(?:{'|'.join(TENS)})(?: {UNIT})?|{UNIT})"
+BELOW_THOUSAND = re.compile(f"(?:({UNIT}) መቶ)? ?({BELOW_HUNDRED})?")
+SCALES = {"ትሪሊዮን": 10**12, "ቢሊዮን": 10**9, "ሚሊዮን": 10**6, "ሺህ": 10**3}
 EVERY_BELOW = 20_000
 STRIDE = 997
 
 
 def value_of(words: str) -> int:
-    """Adds units and tens, multiplies by a hundred and by scales."""
-    total = group = 0
-    for word in words.split(" "):
-        if word in ADDED:
-            group += ADDED[word]
-        elif word == "መቶ":
-            group *= 100
-        else:
-            total += group * SCALES[word]
-            group = 0
-    return total + group
+    """The value of words in the one order that is allowed: falling scales, each after its count below a thousand."""
+    if words == ZERO:
+        return 0
+    total, rest = 0, words
+    for scale, value in SCALES.items():
+        count, found, after = rest.rpartition(f" {scale}")
+        if found:
+            total += below_thousand(count) * value
+            rest = after.removeprefix(" ")
+    return total + (below_thousand(rest) if rest else 0)
+
+
+@cache
+def below_thousand(words: str) -> int:
+    """One to 999: hundreds, then a ten, or a teen, or a tens word and a unit, or a unit."""
+    match = BELOW_THOUSAND.fullmatch(words)
+    if not match or not words or words != words.strip():
+        raise ValueError(f"no number: {words!r}")
+    hundreds, below = match.groups()
+    return VALUES.get(hundreds, 0) * 100 + sum(VALUES[word] for word in (below or "").split())
+
+
+@pytest.mark.parametrize("words", [
+    "አስራ", "አስር አንድ", "አንድ ሀያ", "አንድ አስራ", "መቶ", "ሀያ መቶ", "ሺህ", "አንድ ሺህ አንድ ሚሊዮን", "አንድ  መቶ", "ሀያ አስር", "ዜሮ ሺህ",
+])
+def test_the_second_reader_refuses_words_that_are_no_number(words):
+    with pytest.raises(ValueError, match="no number"):
+        value_of(words)
 
 
 def test_every_integer_to_a_million_reads_back():
@@ -65,7 +88,8 @@ def test_ordinals_are_distinct_and_marked():
 
 def test_years_by_hundreds_read_back():
     for year in range(1100, 2000):
-        assert value_of(read_by_hundreds(year)) == year
+        hundreds, found, rest = read_by_hundreds(year).partition(" መቶ")
+        assert found and value_of(hundreds) * 100 + (value_of(rest.strip()) if rest else 0) == year
 
 
 def write_geez(value: int) -> str:

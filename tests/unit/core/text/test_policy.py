@@ -201,7 +201,10 @@ def test_each_setting_changes_its_reading_alone(setting, value, text, expected):
 
 @pytest.mark.parametrize(
     ("setting", "text"),
-    [("expand_numbers", "5"), ("read_geez_numerals", "፭"), ("map_punctuation", "ሰላም።"), ("read_symbols", "A & B")],
+    [
+        ("clean_unicode", "ገ\u135fና"), ("expand_numbers", "5"), ("read_geez_numerals", "፭"),
+        ("map_punctuation", "ሰላም።"), ("read_symbols", "A & B"),
+    ],
 )
 def test_a_step_turned_off_refuses_what_it_would_have_read(setting, text):
     with pytest.raises(TextError):
