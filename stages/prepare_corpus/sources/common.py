@@ -13,6 +13,8 @@ from stages.prepare_corpus.sources.fields import LanguageCode, Role, SourceName
 from stages.prepare_corpus.utterance import Embedded, Recording, Utterance
 
 FILE_NAME_BYTES_MAX = 255
+DVC_CACHE = ".dvc/cache"
+"""Where DVC keeps what it links into the corpus, with cache.type symlink."""
 SHOWN_CHARACTERS = 100
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -78,7 +80,8 @@ def locate(source: RecordedSource, written: str) -> Path:
     path = os.path.normpath(os.path.join(folder, written))
     if not path.startswith(f"{folder}/"):
         raise BadRow(f"path out of the corpus: {shown}")
-    if _leads_over_link(path, folder) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+    if _leads_over_link(path, folder) and not any(
+            Path(os.path.realpath(path)).is_relative_to(os.path.realpath(home)) for home in (folder, DVC_CACHE)):
         raise BadRow(f"symbolic link out of the corpus: {shown}")
     return Path(path)
 

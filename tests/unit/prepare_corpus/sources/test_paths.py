@@ -46,6 +46,13 @@ def test_a_symbolic_link_inside_the_corpus_is_taken_and_a_loop_does_not_hang(fol
     assert not locate(corpus(), "loop.wav").exists()
 
 
+def test_a_file_that_dvc_holds_by_a_symbolic_link_is_taken(folder, tmp_path):
+    (tmp_path / ".dvc/cache").mkdir(parents=True)
+    (folder / "wavs/a.wav").rename(tmp_path / ".dvc/cache/0f")
+    (folder / "wavs/a.wav").symlink_to(tmp_path / ".dvc/cache/0f")
+    assert locate(corpus(), "wavs/a.wav").read_bytes() == b"sound"
+
+
 def test_the_corpus_itself_may_be_a_link_to_another_disk(folder, tmp_path):
     folder.rename(tmp_path / "disk")
     os.symlink(tmp_path / "disk", folder)
