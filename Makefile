@@ -4,12 +4,13 @@ CORES ?= 8
 NAME ?= miniature
 OUT ?= speech.wav
 HOURS ?= 30
+MODEL ?= models:/amharic-indextts2/latest
 
 SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-.PHONY: run setup test interop lint typecheck ui speak plan bench stages base preset graph clean
+.PHONY: run setup test interop lint typecheck ui speak demo serve plan bench stages base preset graph clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## set up if needed, run what is stale, show the results
@@ -43,6 +44,13 @@ ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
 speak: $(READY)  ## say TEXT='...' with the exported model; PROMPT=voice.wav and OUT=speech.wav may be named too
 	@python -m stages.evaluate_speech.speak --model data/export --text "$$TEXT" --out "$(OUT)" \
 	$(if $(PROMPT),--prompt "$(PROMPT)")
+
+demo: $(READY)  ## a page to type Amharic and listen, on http://127.0.0.1:7860
+	@python -m demo
+
+serve: $(READY)  ## MODEL=models:/amharic-indextts2/latest, of MLflow's registry, behind http://127.0.0.1:5001
+	@MLFLOW_TRACKING_URI=sqlite:///mlflow.db mlflow models serve --model-uri "$(MODEL)" \
+	--env-manager local --host 127.0.0.1 --port 5001
 
 plan: $(READY)  ## what training on HOURS=30 hours of speech will need; FLAGS='--gpu-memory 24 --price 2' for a GPU
 	@python -m stages.finetune.plan --hours "$(HOURS)" $(FLAGS)
