@@ -32,6 +32,7 @@ from stages.prepare_corpus.corpus_gates import judge
 from stages.prepare_corpus.reading import cut_shards, read_rows
 from stages.prepare_corpus.report import write_report
 from stages.prepare_corpus.shards import Shard, ShardStore
+from stages.prepare_corpus.sources.every import check_sources
 from stages.prepare_corpus.stopping import stop_on_signals
 from stages.prepare_corpus.work import Recipe, make_shards, shard_key
 
@@ -42,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     stage_parser("prepare_corpus", __doc__).parse_args(argv)
     config, splits = load_section(Config, "prepare_corpus"), load_section(SplitsConfig, "splits")
     recipe, store = Recipe(config, load_section(TextConfig, "text")), ShardStore(RESUME)
+    check_sources(config.sources)
     with stage_run("prepare_corpus", config.model_dump()) as run, stop_on_signals(), store.lock():
         shards = list(plan_shards(recipe, splits, store))
         make_shards(shards, store, recipe, torch.get_num_threads())

@@ -59,6 +59,23 @@ def test_a_corpus_in_this_layout_becomes_a_vocabulary(project, layout):
     assert all(vocabulary.unknown_id not in vocabulary.encode(row["text_normalised"]) for row in rows)
 
 
+def test_all_that_keeps_the_sources_from_being_read_is_told_at_once_and_before_any_work(project, capsys):
+    first, second = WRITERS["kaldi"](project, CORPUS[:1]), WRITERS["common_voice"](project, CORPUS[:1])
+    take(first, second, {**WRITERS["jsonl"](project, CORPUS[:1]), "name": "third", "path": "data/recordings/elsewhere"})
+    for name in ("kaldi/text", "kaldi/utt2spk"):
+        Path("data/recordings", name).unlink()
+    Path("data/recordings/common_voice/validated.tsv").write_text("client_id\tsentence\n")
+    assert main(["prepare_corpus"]) == 2
+    missing = "needs this file: No such file or directory"
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: data/recordings/kaldi/text: a source of kind kaldi {missing}",
+        f"data/recordings/kaldi/utt2spk: a source of kind kaldi {missing}",
+        "data/recordings/common_voice/validated.tsv: must have one column 'path' (got client_id, sentence)",
+        f"data/recordings/elsewhere/manifest.jsonl: a source of kind jsonl {missing}",
+    ]
+    assert not Path("data/corpus").exists()
+
+
 def seconds_of(path):
     return soundfile.info(path).duration
 

@@ -1,12 +1,13 @@
-"""Every kind of source: the union of their params, and the reader of each."""
+"""Every kind of source: the union of their params, and the adapter of each."""
 
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
 from stages.core.params.shared import SplitsConfig
 from stages.prepare_corpus.sources import common_voice, espeak, fleurs, jsonl, kaldi, ljspeech, parquet, spreadsheet
+from stages.prepare_corpus.sources.common import refuse
 from stages.prepare_corpus.utterance import Rejected, Utterance
 
 Source = Annotated[
@@ -14,10 +15,29 @@ Source = Annotated[
     | ljspeech.LjspeechSource | spreadsheet.SpreadsheetSource | parquet.ParquetSource | jsonl.JsonlSource,
     Field(discriminator="kind"),
 ]
-RECORDED: dict[str, Callable[[Any], Iterator[Utterance | Rejected]]] = {
-    "kaldi": kaldi.read, "fleurs": fleurs.read, "common_voice": common_voice.read, "ljspeech": ljspeech.read,
-    "spreadsheet": spreadsheet.read, "parquet": parquet.read, "jsonl": jsonl.read,
+
+
+class Adapter(Protocol):
+    """The file of a kind of recorded corpora."""
+
+    def problems(self, source: Any, /) -> list[str]: ...
+    def read(self, source: Any, /) -> Iterator[Utterance | Rejected]: ...
+
+
+RECORDED: dict[str, Adapter] = {
+    "kaldi": kaldi, "fleurs": fleurs, "common_voice": common_voice, "ljspeech": ljspeech, "spreadsheet": spreadsheet,
+    "parquet": parquet, "jsonl": jsonl,
 }
+
+
+def check_sources(sources: Sequence[Source]) -> None:
+    """Look before any work whether each recorded source can be read at all.
+
+    Raises:
+        UserError: names every file and column that is missing in any of them.
+    """
+    refuse([problem for source in sources if source.kind in RECORDED
+            for problem in RECORDED[source.kind].problems(source)])
 
 
 def read_source(
@@ -30,4 +50,4 @@ def read_source(
     """
     if isinstance(source, espeak.EspeakSource):
         return espeak.read(source, normalise, splits)
-    return RECORDED[source.kind](source)
+    return RECORDED[source.kind].read(source)
