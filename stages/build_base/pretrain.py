@@ -129,7 +129,7 @@ def pretrain(train: ExampleSet, held_out: ExampleSet, settings: GptSettings, con
         task, build_optimiser(task.parameters, config.weight_decay), ResumeStore(resume),
         Processes(0, 1, torch.device("cpu")),
     )
-    loop.run(lambda figures, timings: print_progress(figures, timings, task.steps_per_epoch, config.epochs))
+    loop.run(lambda figures, timings: print_progress(figures, timings, task.steps_per_epoch, loop.total_steps))
     return {**model.voice.state_dict(), **model.conditioner.state_dict()}, evaluate(model, held_out)
 
 

@@ -4,7 +4,19 @@ import signal
 
 
 class UserError(Exception):
-    """A wrong input. The message names the file or field, the rule and the value."""
+    """A wrong input. The message names the file or field, the rule and the value.
+
+    Attributes:
+        status: exit status of a command that ends by it.
+    """
+
+    status = 2
+
+
+class Diverged(UserError):
+    """A training that came to nothing: its inputs were well-formed, its settings too bold."""
+
+    status = 3
 
 
 class ParamsError(UserError):

@@ -15,12 +15,13 @@ import sys
 
 import yaml
 
-from stages.core.artifacts.files import output_folder
+from stages.core.artifacts.files import output_folder, write_json
 from stages.core.params.command import run_command
 from stages.core.training.parallel import Processes, is_launched, join_processes, launch
 from stages.core.training.resume import ResumeStore
 from stages.finetune.assemble import build_loop, build_task, open_store
 from stages.finetune.command_line import Job, parse_job
+from stages.finetune.cost import CostMeter
 from stages.finetune.result import take_weights, write_phase
 from stages.finetune.watch import ignore, watch
 
@@ -45,13 +46,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def lead(job: Job, processes: Processes, store: ResumeStore) -> None:
     """The main process's part: train with the others, tell and record how it goes, write the phase's folder."""
+    meter = CostMeter(processes.device, store)
     task = build_task(job, processes)
     loop = build_loop(job, task, processes, store)
     with watch(job, task, loop) as (run, report):
-        state = loop.run(report)
+        with meter.running():
+            state = loop.run(report)
         weights = take_weights(task)
         with output_folder(job.output) as folder:
             write_phase(folder, job, task, state, weights)
+        if job.cost:
+            write_json(job.cost, meter.told(state))
         run.log_artifact(job.output / "curves.csv")
         run.log_artifact(job.output / "config.yaml")
 

@@ -22,8 +22,6 @@ from stages.finetune.config import HIGHER_IS_BETTER
 from stages.finetune.task import FinetuneTask
 from stages.finetune.trainee import Trainee, prepare_model
 
-RESUME = Path(".resume")
-
 
 def open_store(job: Job, processes: Processes) -> ResumeStore:
     """Where this very run keeps its state: another setting of the phase or another input is another folder.
@@ -33,9 +31,10 @@ def open_store(job: Job, processes: Processes) -> ResumeStore:
     key = None
     if processes.is_main:
         inputs = [job.start / WEIGHTS_FILE, job.train.parent, job.validation.parent, job.base / "config.yaml"]
-        settings = [job.phase.model_dump(), job.config.model_dump(), job.train.name, job.validation.name]
+        names = [job.train.name, job.validation.name]
+        settings = [job.phase.model_dump(), job.config.model_dump(), *names, job.tokens_max]
         key = fingerprint(settings, list(dict.fromkeys(inputs)))
-    store = ResumeStore(RESUME / f"finetune@{job.name}" / processes.from_main(key), job.machine.keep_states)
+    store = ResumeStore(job.resume / f"finetune@{job.name}" / processes.from_main(key), job.machine.keep_states)
     if processes.is_main:
         store.prune_siblings()
     return store
@@ -133,5 +132,6 @@ def build_loop(job: Job, task: FinetuneTask, processes: Processes, store: Resume
         lower_is_better=config.selection_metric not in HIGHER_IS_BETTER,
         patience_validations=config.patience_validations, hand_on=config.hand_on,
         save_every_seconds=machine.save_every_seconds, save_every_steps=machine.save_every_steps, seed=config.seed,
+        steps_max=task.plan.steps_to(job.tokens_max, phase.epochs) if job.tokens_max else None,
     )
     return Loop(settings, task, build_optimiser(task.parameters, phase.weight_decay), store, processes, LoopState())

@@ -14,6 +14,8 @@ from stages.core.training.features import INDEX_FILE
 from stages.finetune.config import Config, Phase
 
 CHECKPOINTS, FEATURES, STANDALONE = Path("data/checkpoints"), Path("data/features"), Path("runs")
+RESUME = Path(".resume")
+BESIDE_THE_RESULT = ("config", "phase", "output", "resume", "cost")
 OF_PHASE = {"learning_rate": "learning_rate", "batch_size": "batch_utterances", "epochs": "epochs"}
 OF_LORA = {"lora_rank": "rank", "lora_alpha": "alpha"}
 
@@ -29,6 +31,9 @@ class Job:
         train, validation: index files of extracted features; the same file where the splits in it decide.
         vocabulary: tokenizer file that must fit the model, or None.
         output: folder that is written.
+        tokens_max: supervised tokens after which the phase ends, at the next whole step; None for all of its epochs.
+        resume: folder of saved states.
+        cost: file that takes what the run cost, or None.
     """
 
     name: str
@@ -42,12 +47,16 @@ class Job:
     vocabulary: Path | None
     output: Path
     params_file: Path
+    tokens_max: int | None = None
+    resume: Path = RESUME
+    cost: Path | None = None
 
     def effective(self) -> dict[str, Any]:
         """The settings as they are used, flags included."""
         paths = {name: str(value) for name, value in vars(self).items() if isinstance(value, Path)}
         sections = {"phase": self.phase, "finetune": self.config, "machine": self.machine}
-        return {"name": self.name, **{name: section.model_dump() for name, section in sections.items()}, **paths}
+        dumped = {name: section.model_dump() for name, section in sections.items()}
+        return {"name": self.name, "tokens_max": self.tokens_max, **dumped, **paths}
 
 
 def parse_job(argv: list[str] | None, docstring: str | None) -> Job:
@@ -63,7 +72,7 @@ def parse_job(argv: list[str] | None, docstring: str | None) -> Job:
         known = ", ".join(params.get("phases", {}))
         raise ParamsError(str(flags.config), [f"phases: no phase named {name!r}; there are {known}"])
     phase = parse_section(Phase, override(params, name, flags), str(flags.config), f"phases.{name}")
-    changed = any(value is not None for flag, value in vars(flags).items() if flag not in ("config", "phase", "output"))
+    changed = any(value is not None for flag, value in vars(flags).items() if flag not in BESIDE_THE_RESULT)
     changed = changed or flags.config != PARAMS_FILE
     base = Path(load_section(BaseConfig, "base", flags.config).path)
     train = flags.train_manifest or FEATURES / INDEX_FILE
@@ -73,6 +82,7 @@ def parse_job(argv: list[str] | None, docstring: str | None) -> Job:
         base, flags.model_path or CHECKPOINTS / phase.start_from, train, flags.val_manifest or train,
         flags.amharic_vocab,
         flags.output or (STANDALONE if changed else CHECKPOINTS) / name, flags.config,
+        flags.tokens_max, flags.resume or RESUME, flags.cost,
     )
     _check_files(job)
     return job
@@ -99,6 +109,10 @@ def build_parser(docstring: str | None) -> argparse.ArgumentParser:
     add("--learning_rate", type=float, metavar="X", help="peak rate a step (default: the phase's)")
     add("--batch_size", type=int, metavar="N", help="utterances a step, over all processes (default: the phase's)")
     add("--epochs", type=int, metavar="N", help="passes over the training rows (default: the phase's)")
+    add("--tokens_max", type=_positive, metavar="N",
+        help="end at the step that has met so many supervised tokens (default: all epochs)")
+    add("--resume", type=Path, metavar="DIR", help="folder of saved states (default: .resume)")
+    add("--cost", type=Path, metavar="FILE", help="write seconds, tokens a second and peak memory there (default: not)")
     add("--output", type=Path, metavar="DIR",
         help="folder to write (default: data/checkpoints/<phase>; runs/<phase> where a flag overrides the params)")
     return parser
@@ -131,6 +145,12 @@ def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"must be True or False (got {text!r})")
     return text.lower() == "true"
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 (got {text!r})")
+    return int(text)
 
 
 def _check_files(job: Job) -> None:

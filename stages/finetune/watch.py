@@ -39,7 +39,7 @@ def watch(job: Job, task: FinetuneTask, loop: Loop) -> Iterator[tuple[StageRun, 
             if timings and peak:
                 timings["mfu"] = flops * timings["tokens_per_second"] / task.processes.count / peak
             if figures["step"] > resumed_at:
-                print_progress(figures, timings, task.steps_per_epoch, job.phase.epochs)
+                print_progress(figures, timings, task.steps_per_epoch, loop.total_steps)
             run.log_metrics({**figures, **timings}, step=before + int(figures["tokens_seen"]))
 
         yield run, report

@@ -15,12 +15,12 @@ def stage_parser(stage: str, docstring: str | None) -> argparse.ArgumentParser:
 
 
 def run_command(main: Callable[[], int]) -> int:
-    """Run a command; a user's error becomes plain words on stderr and status 2, a saved stop its signal's status."""
+    """Run a command; a user's error becomes plain words on stderr and its status, a saved stop its signal's."""
     try:
         return main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.status
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.status

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from stages.core.errors import Interrupted, UserError
+from stages.core.errors import Diverged, Interrupted, UserError
 from stages.core.training.interruption import Interruption
 from stages.core.training.memory import is_out_of_memory
 from stages.core.training.parallel import Processes, copy_whole, whole
@@ -66,6 +66,7 @@ class LoopSettings:
         metric, lower_is_better: what decides which weights are best.
         patience_validations: end after so many validations without a better one; 0 for never.
         hand_on: `best` or `last` weights.
+        steps_max: end after so many steps if the epochs have more; the rate falls to zero there.
     """
 
     epochs: int
@@ -83,6 +84,7 @@ class LoopSettings:
     save_every_seconds: float
     save_every_steps: int
     seed: int
+    steps_max: int | None = None
 
 
 @dataclass
@@ -96,6 +98,12 @@ class Loop:
     processes: Processes
     state: LoopState = field(default_factory=LoopState)
 
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        steps = self.settings.epochs * self.task.steps_per_epoch
+        return steps if self.settings.steps_max is None else min(steps, self.settings.steps_max)
+
     def run(self, report: Report) -> LoopState:
         """Train to the end, from the saved state if there is one; leave the weights that are handed on.
 
@@ -103,10 +111,10 @@ class Loop:
 
         Raises:
             Interrupted: a signal asked to stop; the state is saved.
-            UserError: memory ran out, or too many steps had to be skipped.
+            UserError: memory ran out.
+            Diverged: too many steps had to be skipped.
         """
         self.report, self.interruption = report, Interruption()
-        self.total_steps = self.settings.epochs * self.task.steps_per_epoch
         self._restore()
         self.clock, self.saved = _Clock(self.state), (time.monotonic(), self.state.step)
         with self.interruption.watch():
@@ -160,7 +168,7 @@ class Loop:
         self.state.skipped.append({"step": self.state.step, "reason": reason, "utterances": utterances})
         named = f"step {self.state.step}: {reason}; utterances {', '.join(utterances)}"
         if len(self.state.skipped) > limit:
-            raise UserError(f"more than skipped_steps_max = {limit} step(s) had to be skipped; the last is {named}")
+            raise Diverged(f"more than skipped_steps_max = {limit} step(s) had to be skipped; the last is {named}")
         if self.processes.is_main:
             print(f"skipped {named}", flush=True)
 
@@ -169,9 +177,10 @@ class Loop:
             self._add_point(self.state.close_window(), self.clock.timings(self.state, self.total_steps))
 
     def _validate_when_due(self) -> None:
-        """Validate once at step 0, at the end of each epoch and every `validate_every_steps`."""
+        """Validate once at step 0, at the end of each epoch and of the run, and every `validate_every_steps`."""
         every, state = self.settings.validate_every_steps, self.state
-        due = state.step % self.task.steps_per_epoch == 0 or (every and state.step % every == 0)
+        ended = state.step % self.task.steps_per_epoch == 0 or state.step == self.total_steps
+        due = ended or (every and state.step % every == 0)
         if not due or state.validated_at == state.step:
             return
         figures = self.task.validate(lambda: self.processes.any_of(self.interruption.number > 0)[0])

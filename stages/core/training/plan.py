@@ -40,6 +40,18 @@ class EpochPlan:
         return [[chosen[place] for place in batch]
                 for batch in length_bucketed(lengths, self.batch_utterances, generator)]
 
+    def steps_to(self, tokens: int, epochs: int) -> int:
+        """Steps in which so many supervised tokens are met, the last one whole; all steps if the epochs hold less."""
+        steps = 0
+        for epoch in range(epochs):
+            for batch in self.batches(epoch):
+                if tokens <= 0:
+                    return steps
+                rows = (self.utterances[index] for index in batch)
+                tokens -= sum(row.text_tokens + 1 + row.code_tokens + 1 for row in rows)
+                steps += 1
+        return steps
+
     def _replay_rows(self, rows: list[int], start: int, count: int) -> list[int]:
         """Rows start..start + count of an endless series of shuffles, so that all come equally often over epochs."""
         picked: list[int] = []

@@ -7,10 +7,12 @@ SHORT = {
 }
 
 
-def print_progress(figures: dict[str, float], timings: dict[str, float], steps_per_epoch: int, epochs: int) -> None:
+def print_progress(figures: dict[str, float], timings: dict[str, float], steps_per_epoch: int,
+                   total_steps: int) -> None:
     """Print step, epoch, losses, rate, gradient norm, speed, use of the device, memory and time left."""
     step = int(figures["step"])
-    parts = [f"step {step:>6}/{epochs * steps_per_epoch}", f"epoch {step / steps_per_epoch:.2f}/{epochs}"]
+    parts = [f"step {step:>6}/{total_steps}",
+             f"epoch {step / steps_per_epoch:.2f}/{total_steps / steps_per_epoch:.3g}"]
     parts += [f"{SHORT.get(name, name)} {value:.4g}" for name, value in figures.items()
               if name not in ("step", "tokens_seen")]
     if timings:

@@ -1,3 +1,5 @@
+import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,21 @@ def test_a_run_by_flags_writes_its_settings_and_touches_no_phase(capsys):
     assert settings["phase"]["learning_rate"] == 0.004 and settings["phase"]["lora"]["rank"] == 2
     assert yaml.safe_dump(settings, sort_keys=False) in said
     assert "tokens/s" in said and "ETA" in said and "estimated memory" in said
+
+
+def test_tokens_end_a_run_at_the_next_whole_step_and_its_cost_is_told(tmp_path):
+    command = ["finetune", "--phase", "full", "--model_path", "data/checkpoints/base", "--epochs", "50", "--tokens_max",
+               "900", "--output", str(tmp_path / "full"), "--resume", str(tmp_path / "states"), "--cost",
+               str(tmp_path / "cost.json")]
+    assert run_stages(command) == 0
+    summary, cost = (json.loads((tmp_path / name).read_text()) for name in ("full/summary.json", "cost.json"))
+    curve = [float(row["tokens_seen"]) for row in csv.DictReader((tmp_path / "full/curves.csv").open())]
+    assert summary["tokens_seen"] >= 900 > max(tokens for tokens in curve if tokens < summary["tokens_seen"])
+    assert (cost["tokens"], cost["resumed"]) == (summary["tokens_seen"], False)
+    assert cost["tokens_per_second"] > 0 and cost["peak_memory_gib"] >= cost["training_memory_gib"] >= 0
+    assert run_stages(command) == 0
+    again = json.loads((tmp_path / "cost.json").read_text())
+    assert (again["resumed"], again["tokens"], again["tokens_per_second"]) == (True, 0, None)
 
 
 def test_a_vocabulary_that_does_not_fit_the_model_is_refused(capsys):

@@ -123,6 +123,14 @@ def test_a_signal_during_validation_saves_and_the_validation_comes_after(tmp_pat
     assert [point["step"] for point in points if "score" in point] == [0, 5, 10, 15]
 
 
+def test_a_run_of_fewer_steps_than_its_epochs_ends_there_at_rate_zero_and_validates(tmp_path):
+    _, state, points = train(tmp_path, TinyTask(scores=[3.0, 2.0, 1.0, 4.0]), steps_max=8, log_every_steps=1)
+    assert state.step == 8
+    assert [point["step"] for point in points if "score" in point] == [0, 5, 8]
+    rates = [point["learning_rate"] for point in points if "learning_rate" in point]
+    assert rates[-1] < 0.1 * max(rates)
+
+
 def test_states_are_saved_by_steps_and_the_last_ones_kept(tmp_path):
     train(tmp_path, save_every_seconds=1e9, save_every_steps=4)
     assert [path.name for path in ResumeStore(tmp_path).states()] == [

@@ -44,3 +44,14 @@ def test_fewer_replay_rows_than_their_share_are_met_again():
     rows = utterances(30, 4)
     met = [index for batch in EpochPlan(rows, 8, 0.25, 3).batches(0) for index in batch]
     assert sum(index >= 30 for index in met) == 10
+
+
+def test_steps_to_a_number_of_tokens_end_with_the_step_that_reaches_it():
+    rows = utterances(40, 5)
+    plan = EpochPlan(rows, 8, 0.1, 3)
+    met = [sum(rows[index].text_tokens + rows[index].code_tokens + 2 for index in batch)
+           for epoch in range(3) for batch in plan.batches(epoch)]
+    for steps in (1, 4, len(met)):
+        assert plan.steps_to(sum(met[:steps]), 3) == steps
+        assert plan.steps_to(sum(met[:steps]) - 1, 3) == steps
+    assert plan.steps_to(sum(met) + 1, 3) == len(met)
