@@ -16,7 +16,8 @@ class BaseConfig(StrictModel):
 class TrackingConfig(StrictModel):
     """Where runs are recorded. No stage's result depends on it, so it is no DVC param of any stage."""
 
-    uri: str = Field(pattern=r"^(sqlite:///|https?://|file:|databricks)", description="MLflow tracking URI")
+    uri: str = Field(pattern=r"^(sqlite:///|https?://|file:|databricks|none$)",
+                     description="MLflow tracking URI, or none: nothing is recorded")
     experiment: str = Field(min_length=1, description="MLflow experiment that holds the schedule's runs")
 
 

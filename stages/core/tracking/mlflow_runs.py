@@ -17,7 +17,7 @@ from typing import Any
 from stages.core.errors import Interrupted
 from stages.core.params.shared import TrackingConfig
 from stages.core.params.strict import PARAMS_FILE, load_section, read_params
-from stages.core.tracking.mlflow_store import PARENT_TAG, open_store, parent_run
+from stages.core.tracking.mlflow_store import PARENT_TAG, SCHEDULE, UNRECORDED, Parent, open_store, parent_run
 from stages.core.tracking.provenance import data_hashes, git_commit
 
 FLUSH_ENTRIES = 200
@@ -87,10 +87,32 @@ class StageRun:
         self._client.set_tag(self.id, name, value)
 
 
+class UnrecordedRun(StageRun):
+    """The run of an execution that is recorded nowhere: `tracking.uri: none`."""
+
+    def __init__(self) -> None:
+        self.id = ""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        pass
+
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        pass
+
+    def set_tag(self, name: str, value: str) -> None:
+        pass
+
+
 @contextmanager
 def stage_run(
     stage: str, params: Mapping[str, Any], run_id: str | None = None, system_metrics: bool = False,
-    params_file: Path = PARAMS_FILE,
+    params_file: Path = PARAMS_FILE, parent_kind: Parent = SCHEDULE,
 ) -> Iterator[StageRun]:
     """Open the run of a stage's execution: FINISHED when the block ends, FAILED when it raises, KILLED by a signal.
 
@@ -100,13 +122,17 @@ def stage_run(
         run_id: the run that a resumed execution continues; one that the store does not hold is left aside.
         system_metrics: sample processor, memory and accelerator while the block runs.
         params_file: whose schedule the run belongs to.
+        parent_kind: what the run is nested in.
 
     Raises:
         UserError: the store cannot be opened.
     """
-    everything = read_params(params_file)
-    client, experiment = open_store(load_section(TrackingConfig, "tracking", params_file))
-    parent = parent_run(client, experiment, everything)
+    everything, tracking = read_params(params_file), load_section(TrackingConfig, "tracking", params_file)
+    if tracking.uri == UNRECORDED:
+        yield UnrecordedRun()
+        return
+    client, experiment = open_store(tracking)
+    parent = parent_run(client, experiment, everything, parent_kind)
     resumed = run_id is not None and run_exists(client, run_id)
     if run_id and resumed:
         client.update_run(run_id, status="RUNNING")
@@ -158,15 +184,20 @@ def watch_system(run_id: str, resumed: bool) -> Iterator[None]:
         monitor.finish()
 
 
-def log_to_parent(metrics: Mapping[str, float], artifacts: Mapping[Path, str | None] | None = None) -> str:
-    """Put the schedule's final results on its parent run, close it as FINISHED, and give its id.
+def log_to_parent(
+    metrics: Mapping[str, float], artifacts: Mapping[Path, str | None] | None = None, parent_kind: Parent = SCHEDULE
+) -> str:
+    """Put the final results on the parent run, close it as FINISHED, and give its id; empty where nothing is recorded.
 
     Args:
         metrics: name -> value.
         artifacts: file or folder -> folder among the run's artifacts.
     """
-    client, experiment = open_store(load_section(TrackingConfig, "tracking"))
-    parent = StageRun(client, parent_run(client, experiment, read_params(PARAMS_FILE)))
+    tracking = load_section(TrackingConfig, "tracking")
+    if tracking.uri == UNRECORDED:
+        return ""
+    client, experiment = open_store(tracking)
+    parent = StageRun(client, parent_run(client, experiment, read_params(PARAMS_FILE), parent_kind))
     parent.log_metrics(metrics, step=0)
     parent.flush()
     for path, folder in (artifacts or {}).items():

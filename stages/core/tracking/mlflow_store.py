@@ -1,4 +1,4 @@
-"""The MLflow store: opened safely by several processes at once, and the parent run of the schedule in it.
+"""The MLflow store: opened safely by several processes at once, and in it the parent runs that others are nested in.
 
 mlflow takes seconds to import, so it is imported where it is used.
 """
@@ -6,6 +6,8 @@ mlflow takes seconds to import, so it is imported where it is used.
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,24 @@ from stages.core.params.shared import TrackingConfig
 
 LOCK = Path(".pipeline/mlflow.lock")
 ARTIFACTS = "mlartifacts"
-SCHEDULE_TAG = "schedule.params_sha256"
+UNRECORDED = "none"  # instead of a URI
 PARENT_TAG = "mlflow.parentRunId"
 UNRELATED_SECTIONS = ("tracking", "machine", "build_base")
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A kind of run that others are nested in.
+
+    Attributes:
+        tag: holds the hash of the params that decide what the nested runs compute.
+        name: names it from the params.
+        aside: sections that decide nothing of it.
+    """
+
+    tag: str
+    name: Callable[[dict[str, Any]], str]
+    aside: tuple[str, ...] = UNRELATED_SECTIONS
 
 
 def store_lock() -> FileLock:
@@ -54,9 +71,9 @@ def open_store(tracking: TrackingConfig) -> tuple[Any, str]:
         raise UserError(f"tracking.uri: cannot open the MLflow store (got {tracking.uri!r}): {reason}") from error
 
 
-def schedule_hash(params: dict[str, Any]) -> str:
-    """Fingerprint what a schedule computes: the params file without the sections that change no result."""
-    content = {name: section for name, section in params.items() if name not in UNRELATED_SECTIONS}
+def params_hash(params: dict[str, Any], aside: tuple[str, ...]) -> str:
+    """Fingerprint a params file without some of its sections."""
+    content = {name: section for name, section in params.items() if name not in aside}
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
@@ -65,17 +82,27 @@ def schedule_name(params: dict[str, Any]) -> str:
     return " > ".join(phase_order({name: phase["start_from"] for name, phase in params["phases"].items()}))
 
 
-def parent_run(client: Any, experiment: str, params: dict[str, Any]) -> str:
-    """Give the id of the schedule's parent run, found by the hash of its params or else created."""
-    schedule = schedule_hash(params)
+def comparison_name(params: dict[str, Any]) -> str:
+    """Name a comparison by its strategies."""
+    return "comparison of " + ", ".join(params["compare_strategies"]["compared"])
+
+
+SCHEDULE = Parent("schedule.params_sha256", schedule_name, (*UNRELATED_SECTIONS, "compare_strategies"))
+COMPARISON = Parent("comparison.params_sha256", comparison_name)
+
+
+def parent_run(client: Any, experiment: str, params: dict[str, Any], parent: Parent = SCHEDULE) -> str:
+    """Give the id of the parent run, found by the hash of its params or else created."""
+    fingerprint = params_hash(params, parent.aside)
     with store_lock():
         found = client.search_runs(
-            [experiment], f"tags.`{SCHEDULE_TAG}` = '{schedule}'", max_results=1, order_by=["attributes.start_time ASC"]
+            [experiment], f"tags.`{parent.tag}` = '{fingerprint}'", max_results=1,
+            order_by=["attributes.start_time ASC"],
         )
         if found:
-            parent = found[0].info.run_id
-            client.update_run(parent, status="RUNNING")
+            run = found[0].info.run_id
+            client.update_run(run, status="RUNNING")
         else:
-            tags = {SCHEDULE_TAG: schedule}
-            parent = client.create_run(experiment, tags=tags, run_name=schedule_name(params)).info.run_id
-    return str(parent)
+            tags = {parent.tag: fingerprint}
+            run = client.create_run(experiment, tags=tags, run_name=parent.name(params)).info.run_id
+    return str(run)

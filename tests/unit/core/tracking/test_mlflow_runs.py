@@ -10,7 +10,7 @@ import yaml
 from stages.core.errors import Interrupted, UserError
 from stages.core.params.shared import TrackingConfig
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
-from stages.core.tracking.mlflow_store import PARENT_TAG, open_store, schedule_hash, schedule_name
+from stages.core.tracking.mlflow_store import COMPARISON, PARENT_TAG, SCHEDULE, open_store, params_hash, schedule_name
 
 ROOT = Path(__file__).resolve().parents[4]
 PARAMS = {
@@ -160,8 +160,38 @@ def test_unusable_store_is_one_clear_error(client):
 def test_schedule_is_named_in_order_and_tracking_does_not_change_its_hash():
     elsewhere = {**PARAMS, "tracking": {"uri": "http://localhost", "experiment": "other"}}
     assert schedule_name(PARAMS) == "lora > full"
-    assert schedule_hash(PARAMS) == schedule_hash(elsewhere)
-    assert schedule_hash(PARAMS) != schedule_hash({**PARAMS, "report": {}})
+    assert params_hash(PARAMS, SCHEDULE.aside) == params_hash(elsewhere, SCHEDULE.aside)
+    assert params_hash(PARAMS, SCHEDULE.aside) != params_hash({**PARAMS, "report": {}}, SCHEDULE.aside)
+
+
+def test_a_comparison_has_a_parent_of_its_own_and_an_edit_of_it_leaves_the_schedules(client):
+    compared = {"compare_strategies": {"compared": ["full", "hybrid"]}}
+    path = Path("params.yaml")
+    path.write_text(path.read_text() + yaml.safe_dump(compared))
+    with stage_run("finetune@lora", {}), stage_run("hybrid-small-1", {}, parent_kind=COMPARISON):
+        pass
+    path.write_text(path.read_text().replace("- hybrid", "- lora"))
+    with stage_run("finetune@full", {}), stage_run("lora-small-1", {}, parent_kind=COMPARISON):
+        pass
+    names = {run.info.run_id: run.info.run_name for run in runs(client)}
+    nested = {run.info.run_name: names.get(run.data.tags.get(PARENT_TAG)) for run in runs(client)}
+    assert nested == {
+        "lora > full": None, "comparison of full, hybrid": None, "comparison of full, lora": None,
+        "finetune@lora": "lora > full", "finetune@full": "lora > full",
+        "hybrid-small-1": "comparison of full, hybrid", "lora-small-1": "comparison of full, lora",
+    }
+    assert {run.info.status for run in runs(client)} == {"FINISHED"}
+
+
+def test_nothing_is_recorded_where_the_params_say_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump({**PARAMS, "tracking": {"uri": "none", "experiment": "x"}}))
+    with stage_run("finetune@lora", {"epochs": 1}) as run:
+        run.log_metrics({"code_loss": 1.0}, step=1)
+        run.log_artifact(Path("params.yaml"))
+        run.set_tag("a", "b")
+    assert log_to_parent({"code_loss": 1.0}) == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
 def test_importing_the_room_does_not_import_mlflow():
