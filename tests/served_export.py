@@ -5,12 +5,13 @@ from pathlib import Path
 import torch
 import yaml
 
+from stages.core.artifacts.files import write_text
 from stages.core.audio.espeak import synthesise
 from stages.core.audio.files import write_audio
 from stages.core.params.shared import SpeakerConfig
 from stages.core.speaking.config import load_speaking_config
 from stages.core.tracking.mlflow_runs import stage_run
-from stages.export_model.contents import place
+from stages.export_model.contents import SUMS, checksums, place
 from stages.export_model.registered import register_export
 from tests.tiny_export import make_export
 from tests.tiny_project import ROOT, tiny_params
@@ -27,6 +28,7 @@ def make_served_export(folder: Path) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
     export = make_export(folder, ROOT / "data/base")
     write_prompt(place(export, f"voices/{VOICE}.flac"))
+    write_text(export / SUMS, checksums(export))
     return export
 
 

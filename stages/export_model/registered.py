@@ -23,7 +23,7 @@ import stages.core
 from stages.core.errors import UserError
 from stages.core.speaking.config import SpeakingConfig
 from stages.core.tracking.mlflow_runs import StageRun
-from stages.export_model.contents import link_file, place
+from stages.export_model.contents import SUMS, link_file, place
 
 NEEDED = ("torch", "torchaudio", "transformers", "sentencepiece", "protobuf", "safetensors", "pyyaml", "pydantic",
           "soundfile", "numpy", "pandas", "mlflow")
@@ -98,14 +98,29 @@ def add_large_files(model: Any, folder: Path, inside: str) -> None:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     location = urlparse(model.artifact_location)
-    for path in files_of(folder):
+    is_local = location.scheme in ("", "file")
+    kept = kept_files(Path(unquote(location.path)), inside) if is_local else {}
+    for digest, name in read_sums(folder):
+        path = folder / name
         if path.stat().st_size < LARGE_BYTES:
             continue
-        name = f"{inside}/{path.relative_to(folder).as_posix()}"
-        if location.scheme in ("", "file"):
-            link_file(path, place(Path(unquote(location.path)), name))
+        if is_local:
+            link_file(kept.get(digest, path), place(Path(unquote(location.path)), f"{inside}/{name}"))
         else:
-            get_artifact_repository(model.artifact_location).log_artifact(str(path), str(Path(name).parent))
+            get_artifact_repository(model.artifact_location).log_artifact(str(path), str(Path(inside, name).parent))
+
+
+def kept_files(location: Path, inside: str) -> dict[str, Path]:
+    """Digest -> file, of the models beside one: an export made again with the same weights shares those."""
+    folders = [sums.parent for sums in location.parent.parent.glob(f"*/{location.name}/{inside}/{SUMS}")]
+    found = {digest: folder / name for folder in folders for digest, name in read_sums(folder)}
+    return {digest: path for digest, path in found.items() if path.is_file()}
+
+
+def read_sums(folder: Path) -> list[tuple[str, str]]:
+    """Digest and name of every file of an export, the list of digests itself aside."""
+    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    return [(digest, name) for digest, _, name in (line.partition("  ") for line in lines)]
 
 
 def files_of(folder: Path) -> Iterator[Path]:

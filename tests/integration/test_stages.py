@@ -13,6 +13,9 @@ from stages.__main__ import main
 from stages.core.artifacts.files import read_jsonl
 from stages.core.model.checkpoint import load_phase
 from stages.core.model.settings import read_settings
+from stages.core.params.shared import TrackingConfig
+from stages.core.params.strict import load_section
+from stages.core.tracking.mlflow_store import open_store
 from stages.evaluate_speech import speak
 from tests.tiny_project import make_project
 
@@ -105,6 +108,14 @@ def test_the_export_speaks_in_a_held_out_voice(project, capsys):
     assert speak.main(["--model", "data/export", "--text", "ማንም ሰው እኩል ነው። 25% ነው።", "--out", "speech.wav"]) == 0
     assert "in 2 span(s)" in capsys.readouterr().out
     assert abs(soundfile.read("speech.wav")[0]).max() > 0.001
+
+
+def test_the_export_is_a_registered_model_with_held_out_voices(project):
+    client = open_store(load_section(TrackingConfig, "tracking"))[0]
+    [version] = client.search_model_versions("name = 'amharic-indextts2'")
+    assert client.get_run(version.run_id).info.run_name == "export_model"
+    assert {path.stem for path in Path("data/export/voices").iterdir()} == {"am-m2", "am-m4"}
+    assert "`voices/` holds recordings" in Path("data/export/MODEL_CARD.md").read_text()
 
 
 def test_text_settings_that_the_corpus_was_not_read_with_are_refused(project, capsys):

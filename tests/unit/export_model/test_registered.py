@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import mlflow
 import pytest
 
+from stages.core.artifacts.files import write_text
 from stages.core.errors import UserError
 from stages.core.speaking.config import load_speaking_config
 from stages.core.tracking.mlflow_runs import stage_run
 from stages.export_model import registered
+from stages.export_model.contents import SUMS, checksums
 from tests.served_export import NAME, make_served_export, register
 
 INSIDE = "artifacts/export"
@@ -51,6 +53,16 @@ def test_a_version_outlives_the_export_and_holds_its_code_but_no_pickle(folder, 
     assert not [path for path in model.rglob("*") if path.suffix == ".pkl" or path.name == "__pycache__"]
 
 
+def test_the_same_weights_exported_again_are_kept_once(folder, model):
+    again = shutil.copytree(model / INSIDE, folder / "again")
+    (again / "MODEL_CARD.md").write_text("another card")
+    write_text(again / SUMS, checksums(again))
+    assert register(folder, again) == "2"
+    second = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/2"))
+    assert (second / INSIDE / "MODEL_CARD.md").read_text() == "another card"
+    assert os.path.samefile(second / INSIDE / "gpt.safetensors", model / INSIDE / "gpt.safetensors")
+
+
 def test_the_stage_s_run_and_the_version_name_each_other(folder):
     client = mlflow.MlflowClient()
     version = client.get_model_version(NAME, "1")
@@ -68,6 +80,7 @@ def test_a_store_elsewhere_is_sent_the_large_files(tmp_path, monkeypatch):
     (tmp_path / "sub").mkdir()
     (tmp_path / "small").write_bytes(b"12")
     (tmp_path / "sub/large").write_bytes(b"1234")
+    write_text(tmp_path / SUMS, checksums(tmp_path))
     registered.add_large_files(SimpleNamespace(artifact_location="s3://models/m-1"), tmp_path, INSIDE)
     assert sent == [("large", f"{INSIDE}/sub")]
 
