@@ -162,9 +162,9 @@ def read_text(text: str, role: str, recipe: Recipe) -> str:
     try:
         normalised = text_reader(role, recipe.text)(text)
     except UserError as error:
-        raise Unusable(f"text: {error}") from None
+        raise Unusable(str(error)) from None
     if not normalised:
-        raise Unusable("text: nothing to speak")
+        raise Unusable("nothing to speak")
     if role == "target" and (problem := text_problem(text, normalised, recipe.config)):
         raise Unusable(problem)
     return normalised
