@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         run.log_metrics({"export_bytes": sum(sizes)}, step=0)
         run.log_artifact(OUTPUT / "config.yaml")
         run.log_artifact(OUTPUT / CARD)
-        if name := config.registered_as:
+        if (name := config.registered_as) and run.id:
             print(f"MLflow: models:/{name}/{register_export(run, OUTPUT, name, load_speaking_config({}))}")
     print(f"{OUTPUT}: {config.phase} in the layout of {base}; {OUTPUT / CARD} says what it is")
     return 0

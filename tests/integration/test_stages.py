@@ -118,6 +118,21 @@ def test_the_export_is_a_registered_model_with_held_out_voices(project):
     assert "`voices/` holds recordings" in Path("data/export/MODEL_CARD.md").read_text()
 
 
+@pytest.mark.parametrize(("old", "new"), [
+    ("registered_as: amharic-indextts2", "registered_as: ''"), ("uri: sqlite:///mlflow.db", "uri: none"),
+])
+def test_an_export_that_is_not_to_be_registered_is_the_same_folder(project, old, new):
+    held, sums = Path("params.yaml").read_text(), Path("data/export/SHA256SUMS").read_text()
+    Path("params.yaml").write_text(held.replace(old, new))
+    try:
+        assert old in held and main(["export_model"]) == 0
+    finally:
+        Path("params.yaml").write_text(held)
+    client = open_store(load_section(TrackingConfig, "tracking"))[0]
+    assert [str(version.version) for version in client.search_model_versions("name = 'amharic-indextts2'")] == ["1"]
+    assert Path("data/export/SHA256SUMS").read_text() == sums
+
+
 def test_text_settings_that_the_corpus_was_not_read_with_are_refused(project, capsys):
     held = Path("params.yaml").read_text()
     Path("params.yaml").write_text(held.replace("calendar: ethiopian", "calendar: gregorian"))
