@@ -5,21 +5,18 @@ import shutil
 
 import pytest
 import yaml
-from engine_project import EngineProject
+from engine_project import REAL, EngineProject
 
 from stages.core.artifacts.files import read_jsonl
 from tests.corpora import readings, write_kaldi_segments, write_parquet, write_spreadsheet
 from tests.tiny_project import ROOT, make_project
-
-REAL = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore", "workflow", "profiles/default", ".dvc/config",
-        ".dvc/.gitignore", "stages")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A whole project, its code included, with one phase of training."""
     folder = tmp_path_factory.mktemp("mixed") / "project"
-    for name in REAL:
+    for name in (*REAL, "stages"):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_dir():
