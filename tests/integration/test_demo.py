@@ -15,6 +15,8 @@ from tests.served_export import VOICE, write_prompt
 from tests.spoken_project import PHASE, make_spoken_project
 from tests.tiny_project import ROOT
 
+pytestmark = pytest.mark.slow
+
 START_SECONDS = 120
 DURATION = "return document.querySelector(arguments[0])?.duration"
 RESULT = "#results article:first-child"

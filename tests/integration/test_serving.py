@@ -24,6 +24,8 @@ from stages.evaluate_speech.judge import Judge
 from tests.served_export import NAME, VOICE, make_served_export, register, write_prompt
 from tests.tiny_project import ROOT
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["ሰላም ነው። ማንም ሰው እኩል ነው።", "የልጅ መብት ሁሉ የተከበረ ይሁን።"]
 START_SECONDS = 120
 
