@@ -1,10 +1,13 @@
 """The command line that every stage shares."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable
 
 from stages.core.errors import Interrupted, UserError
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def stage_parser(stage: str, docstring: str | None) -> argparse.ArgumentParser:
@@ -15,7 +18,10 @@ def stage_parser(stage: str, docstring: str | None) -> argparse.ArgumentParser:
 
 
 def run_command(main: Callable[[], int]) -> int:
-    """Run a command; a user's error becomes plain words on stderr and its status, a saved stop its signal's."""
+    """Run a command; a user's error becomes plain words on stderr and its status, a saved stop its signal's.
+
+    So does a disk without room, wherever a stage meets it.
+    """
     try:
         return main()
     except UserError as error:
@@ -24,5 +30,10 @@ def run_command(main: Callable[[], int]) -> int:
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.status
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        print(f"error: {error.filename or 'a file'}: cannot write: {error.strerror}", file=sys.stderr)
+        return UserError.status
     except KeyboardInterrupt:
         return 130

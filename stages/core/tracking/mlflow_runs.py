@@ -9,15 +9,24 @@ A stage that DVC restores from its run cache does not execute, and so has no run
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stages.core.errors import Interrupted
 from stages.core.params.shared import TrackingConfig
 from stages.core.params.strict import PARAMS_FILE, load_section, read_params
-from stages.core.tracking.mlflow_store import PARENT_TAG, SCHEDULE, UNRECORDED, Parent, open_store, parent_run
+from stages.core.tracking.mlflow_store import (
+    PARENT_TAG,
+    SCHEDULE,
+    UNRECORDED,
+    Parent,
+    open_store,
+    parent_run,
+    store_failures,
+)
 from stages.core.tracking.provenance import data_hashes, git_commit
 
 FLUSH_ENTRIES = 200
@@ -63,11 +72,10 @@ class StageRun:
             del self._waiting[:BATCH_METRICS]
 
     def _flush_or_warn(self) -> None:
-        """A store that is out of reach for a while must not end hours of training; the last flush does raise."""
-        try:
-            self.flush()
-        except Exception as error:
-            print(f"MLflow: cannot write yet, will try again: {error}", file=sys.stderr)
+        """A store that is out of reach for a while must not end hours of training: what waits is tried again. The last
+        flush does raise.
+        """
+        or_warn(self.flush)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log a nested mapping under dotted names."""
@@ -85,6 +93,14 @@ class StageRun:
     def set_tag(self, name: str, value: str) -> None:
         """Set a tag of the run."""
         self._client.set_tag(self.id, name, value)
+
+
+def or_warn(write: Callable[[], None]) -> None:
+    """Do what writes to the store; where it cannot, say so and go on."""
+    try:
+        write()
+    except Exception as error:
+        print(f"MLflow: cannot write: {str(error).partition(chr(10))[0]}", file=sys.stderr)
 
 
 class UnrecordedRun(StageRun):
@@ -125,37 +141,38 @@ def stage_run(
         parent_kind: what the run is nested in.
 
     Raises:
-        UserError: the store cannot be opened.
+        UserError: the store cannot be opened, or fails.
     """
     everything, tracking = read_params(params_file), load_section(TrackingConfig, "tracking", params_file)
     if tracking.uri == UNRECORDED:
         yield UnrecordedRun()
         return
     client, experiment = open_store(tracking)
-    parent = parent_run(client, experiment, everything, parent_kind)
-    resumed = run_id is not None and run_exists(client, run_id)
-    if run_id and resumed:
-        client.update_run(run_id, status="RUNNING")
-    else:
-        run_id = client.create_run(experiment, tags={PARENT_TAG: parent}, run_name=stage).info.run_id
-    run = StageRun(client, str(run_id), resumed)
-    try:
-        if not resumed:
-            run.log_params(params)
-        run.set_tag("git_commit", git_commit())
-        for path, digest in data_hashes(stage, everything).items():
-            run.set_tag(f"dvc.{path}", digest)
-        with watch_system(run.id, resumed) if system_metrics else unwatched():
-            yield run
-        run.flush()
-    except BaseException as error:
-        run._flush_or_warn()
-        status = "KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED"
-        for ended in (run.id, parent):
-            client.set_terminated(ended, status)
-        raise
-    client.set_terminated(run.id, "FINISHED")
-    close_when_idle(client, experiment, parent)
+    with store_failures(tracking):
+        parent = parent_run(client, experiment, everything, parent_kind)
+        resumed = run_id is not None and run_exists(client, run_id)
+        if run_id and resumed:
+            client.update_run(run_id, status="RUNNING")
+        else:
+            run_id = client.create_run(experiment, tags={PARENT_TAG: parent}, run_name=stage).info.run_id
+        run = StageRun(client, str(run_id), resumed)
+        try:
+            if not resumed:
+                run.log_params(params)
+            run.set_tag("git_commit", git_commit())
+            for path, digest in data_hashes(stage, everything).items():
+                run.set_tag(f"dvc.{path}", digest)
+            with watch_system(run.id, resumed) if system_metrics else unwatched():
+                yield run
+            run.flush()
+        except BaseException as error:
+            run._flush_or_warn()
+            status = "KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED"
+            for ended in (run.id, parent):
+                or_warn(partial(client.set_terminated, ended, status))
+            raise
+        client.set_terminated(run.id, "FINISHED")
+        close_when_idle(client, experiment, parent)
 
 
 def close_when_idle(client: Any, experiment: str, parent: str) -> None:

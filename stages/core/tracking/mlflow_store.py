@@ -6,7 +6,8 @@ mlflow takes seconds to import, so it is imported where it is used.
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,22 @@ def open_store(tracking: TrackingConfig) -> tuple[Any, str]:
     except Exception as error:  # mlflow lets its backends' own exception types through
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"tracking.uri: cannot open the MLflow store (got {tracking.uri!r}): {reason}") from error
+
+
+@contextmanager
+def store_failures(tracking: TrackingConfig) -> Iterator[None]:
+    """Let a store that fails while it is used, on a full disk for one, end a run with plain words.
+
+    Raises:
+        UserError: mlflow raised within the block.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        reason = str(error).partition("\n")[0][:300]
+        raise UserError(f"tracking.uri: the MLflow store fails (got {tracking.uri!r}): {reason}") from error
 
 
 def params_hash(params: dict[str, Any], aside: tuple[str, ...]) -> str:

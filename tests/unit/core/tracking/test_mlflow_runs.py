@@ -157,6 +157,20 @@ def test_unusable_store_is_one_clear_error(client):
         open_store(TrackingConfig(uri="sqlite:////dev/null/mlflow.db", experiment="schedule"))
 
 
+def test_a_store_that_fails_in_the_middle_is_one_clear_error_and_never_hides_the_first(client, monkeypatch, capsys):
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    def full(*_, **__):
+        raise MlflowException("(sqlite3.OperationalError) database or disk is full\n[SQL: COMMIT]")
+
+    with pytest.raises(UserError, match="tracking.uri: the MLflow store fails .*disk is full$"), stage_run("a", {}):
+        monkeypatch.setattr(MlflowClient, "set_terminated", full)
+    with pytest.raises(UserError, match="manifest.jsonl: cannot write"), stage_run("b", {}):
+        raise UserError("manifest.jsonl: cannot write")
+    assert "MLflow: cannot write: (sqlite3.OperationalError) database or disk is full\n" in capsys.readouterr().err
+
+
 def test_schedule_is_named_in_order_and_tracking_does_not_change_its_hash():
     elsewhere = {**PARAMS, "tracking": {"uri": "http://localhost", "experiment": "other"}}
     assert schedule_name(PARAMS) == "lora > full"
