@@ -1,0 +1,68 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.core.errors import UserError
+from stages.prepare_corpus.shards import Made, Shard, ShardStore
+from stages.prepare_corpus.utterance import Recording, Rejected, Utterance
+
+SHARD = Shard(0, "key", "home", "target", 2)
+ROWS = [Utterance("home-1", "ሰላም", "am", "home-a", Recording(Path("1.wav")), "list:1"),
+        Rejected("list:2", "x", "no audio")]
+MADE = [Made("", "ሰላም", 1.25, 2**64 - 1), Made("no audio")]
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = ShardStore(tmp_path / "prepare_corpus")
+    with store.lock():
+        yield store
+
+
+def finish(store, shard=SHARD):
+    with store.making(shard) as (folder, made):
+        (folder / "000.flac").write_bytes(b"audio")
+        made += MADE
+
+
+def test_a_finished_shard_gives_back_rows_results_and_audio(store):
+    store.add(SHARD, ROWS)
+    assert not store.is_made(SHARD)
+    finish(store)
+    assert store.is_made(SHARD) and store.rows(SHARD) == ROWS and store.made(SHARD) == MADE
+    assert store.audio(SHARD, 0).read_bytes() == b"audio"
+
+
+def test_a_shard_that_was_not_finished_is_none_and_goes_with_the_lock(tmp_path):
+    store = ShardStore(tmp_path / "prepare_corpus")
+    with pytest.raises(OSError), store.lock(), store.making(SHARD) as (folder, _):
+        (folder / "000.flac").write_bytes(b"half")
+        raise OSError("no space")
+    assert not store.is_made(SHARD) and list(store.root.iterdir()) == []
+
+
+def test_a_shard_that_another_process_finished_first_stays(store):
+    finish(store)
+    finish(store)
+    assert store.made(SHARD) == MADE
+
+
+def test_only_the_shards_of_the_last_corpus_stay(store):
+    other = Shard(1, "other", "home", "target", 2)
+    store.add(SHARD, ROWS)
+    finish(store)
+    finish(store, other)
+    store.keep_only([other])
+    assert not store.is_made(SHARD) and store.is_made(other) and store.rows(SHARD) == ROWS
+
+
+def test_a_folder_that_is_held_is_refused(store):
+    with pytest.raises(UserError, match="another process prepares a corpus"), ShardStore(store.root).lock():
+        pass
+
+
+def test_results_are_lines_of_json(store):
+    finish(store)
+    lines = (store.root / "key/made.jsonl").read_text().splitlines()
+    assert [json.loads(line)["reason"] for line in lines] == ["", "no audio"]
