@@ -12,8 +12,8 @@ from stages.core.model.checkpoint import WEIGHTS_FILE, load_phase
 from stages.core.model.settings import read_settings
 from stages.core.params.strict import read_params
 from stages.core.training.features import INDEX_FILE, FeatureSet
-from stages.evaluate_speech.cross_entropy import predict_codes, rows_of
-from stages.evaluate_speech.figures import ratio_figure
+from stages.evaluate_speech.cross_entropy import nats, predict_codes, rows_of
+from stages.evaluate_speech.figures import Measured, make_figure
 
 CHECKPOINTS, FEATURES = Path("data/checkpoints"), Path("data/features")
 FIGURES = ("phase", "at_training_positions", "one_position_on", "difference")
@@ -35,7 +35,8 @@ def measure(machine: Machine) -> dict[str, Any]:
     pairs = list(zip(before, after, strict=True))
     return dict(zip(FIGURES, (
         phase,
-        ratio_figure([(one.cross_entropy_sum, one.codes) for one in before], SEED),
-        ratio_figure([(one.cross_entropy_sum, one.codes) for one in after], SEED),
-        ratio_figure([(two.cross_entropy_sum - one.cross_entropy_sum, one.codes) for one, two in pairs], SEED),
+        make_figure(nats(before), SEED),
+        make_figure(nats(after), SEED),
+        make_figure([Measured(one.sentence, two.cross_entropy_sum - one.cross_entropy_sum, one.codes)
+                     for one, two in pairs], SEED),
     ), strict=True))

@@ -33,5 +33,8 @@ def tiny_params() -> dict[str, Any]:
     params["prepare_corpus"]["sources"] = [target, english]
     for phase in params["phases"].values():
         phase |= {"epochs": 1, "batch_utterances": 4}
-    params["evaluate_speech"] |= {"sampled_utterances_max": 3, "shown_utterances": 2, "codes_per_text_token_max": 1.0}
+    params["evaluate_speech"] |= {
+        "sentences_max": 2, "speakers_max": 2, "draws": 2, "base_sentences_max": 1, "shown_utterances": 2,
+        "emotion_sentences_max": 1, "codes_per_text_token_max": 1.0,
+    }
     return params

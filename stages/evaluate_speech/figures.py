@@ -1,31 +1,100 @@
-"""Figures with their uncertainty."""
+"""Figures with their uncertainty, and the names of all of them: metrics.json, DVC, MLflow and the report use these.
 
-from collections.abc import Sequence
+The utterances of one sentence are no independent witnesses: readings and draws of it share its words. The unit that the
+bootstrap draws is therefore the sentence, with everything that was measured on it (Davison and Hinkley, 1997, 3.8).
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
 RESAMPLES = 1000
+FIGURES = (
+    "code_cross_entropy", "code_top1", "swapped_text_cross_entropy", "swapped_text_gap",
+    "phone_error_rate", "character_error_rate", "word_error_rate", "skipped_word_rate", "repeated_word_rate",
+    "stop_rate", "too_long_rate", "too_short_rate", "duration_ratio", "duration_deviation",
+    "pitch_deviation_semitones", "pitch_range_ratio", "speaker_similarity", "speaker_margin",
+    "emotion_divergence", "emotion_code_change", "seed_code_change",
+    "emotion_duration_ratio", "emotion_pitch_semitones",
+    "base_language_cross_entropy", "base_language_top1",
+    "replayed_language_cross_entropy", "unreplayed_language_cross_entropy",
+    "base_language_phone_error_rate", "base_language_character_error_rate", "base_language_word_error_rate",
+    "latent_relative_l2", "latent_cosine",
+    "reference_phone_error_rate", "reference_character_error_rate", "reference_word_error_rate",
+    "reference_skipped_word_rate", "reference_repeated_word_rate",
+    "reference_speaker_similarity", "reference_speaker_margin",
+    "codes_phone_error_rate", "codes_character_error_rate", "codes_word_error_rate",
+    "codes_pitch_deviation_semitones", "codes_pitch_range_ratio",
+    "base_language_reference_phone_error_rate", "base_language_reference_character_error_rate",
+    "base_language_reference_word_error_rate",
+    "intended_emotion_duration_ratio", "intended_emotion_pitch_semitones",
+)
 
 
-def ratio_figure(pairs: Sequence[tuple[float, float]], seed: int) -> dict[str, float] | None:
-    """Sum of numerators over sum of denominators, with a 95 % bootstrap interval over utterances (Efron, 1979).
+class Figure(TypedDict):
+    """A mean with its 95 % interval over `sentences`, from `n` values."""
 
-    Args:
-        pairs: (numerator, denominator) of each utterance.
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    sentences: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One value on one utterance: a share of `weight`, or a plain value of weight 1.
+
+    Attributes:
+        sentence: whatever tells its sentence from the others.
+        amount: the numerator, such as errors.
+        weight: the denominator, such as phones; a value of weight 0 says nothing and is left out.
+    """
+
+    sentence: Hashable
+    amount: float
+    weight: float = 1.0
+
+
+Values = dict[str, list[Measured]]
+
+
+def make_figures(values: Mapping[str, Sequence[Measured]], seed: int) -> dict[str, Figure | None]:
+    """Every figure of `FIGURES`, null where nothing was measured.
+
+    Raises:
+        ValueError: a value under a name that is no figure.
+    """
+    if unknown := values.keys() - set(FIGURES):
+        raise ValueError(f"no figures: {', '.join(sorted(unknown))}")
+    return {name: make_figure(values.get(name, ()), seed) for name in FIGURES}
+
+
+def make_figure(values: Iterable[Measured], seed: int) -> Figure | None:
+    """Sum of amounts over sum of weights, with a 95 % percentile bootstrap interval over sentences (Efron, 1979).
 
     Returns:
-        mean, low, high, n; None (unmeasured) where there is no utterance.
+        mean, low, high, n (values), sentences; None without a value; low and high are None with a single sentence.
     """
-    if not pairs:
+    sums: dict[Hashable, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for value in values:
+        if value.weight > 0:
+            held = sums[value.sentence]
+            held[:] = held[0] + value.amount, held[1] + value.weight, held[2] + 1
+    if not sums:
         return None
-    table = np.asarray(pairs, dtype=np.float64)
+    table = np.asarray(list(sums.values()))
+    amount, weight, count = table.sum(axis=0).tolist()
+    low, high = bootstrap(table[:, :2], seed) if len(table) > 1 else (None, None)
+    return {"mean": round(amount / weight, 6), "low": low, "high": high, "n": int(count), "sentences": len(table)}
+
+
+def bootstrap(table: np.ndarray, seed: int) -> tuple[float, float]:
+    """The 95 % interval of a ratio of sums, rows [sentences, 2] drawn with replacement."""
     drawn = np.random.default_rng(seed).integers(len(table), size=(RESAMPLES, len(table)))
     sums = table[drawn].sum(axis=1)
     low, high = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975])
-    mean = table[:, 0].sum() / table[:, 1].sum()
-    return {"mean": round(float(mean), 6), "low": round(float(low), 6), "high": round(float(high), 6), "n": len(table)}
-
-
-def mean_figure(values: Sequence[float], seed: int) -> dict[str, float] | None:
-    """Mean of one value an utterance, with its interval."""
-    return ratio_figure([(value, 1.0) for value in values], seed)
+    return round(float(low), 6), round(float(high), 6)

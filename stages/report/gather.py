@@ -20,7 +20,7 @@ CHECKPOINTS, EVALUATION = Path("data/checkpoints"), Path("data/evaluation")
 
 
 class Sample(BaseModel):
-    """One line of samples.jsonl: a sampled sentence, and what the judge heard."""
+    """One line of samples.jsonl: a sampled sentence, and what the judge wrote: `symbols` are phones or characters."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -28,10 +28,11 @@ class Sample(BaseModel):
     text: str
     speaker: str
     reference: str
-    phones_expected: str
-    phones_heard: str | None = None
-    phone_errors: int | None = None
-    phones: int | None = None
+    symbols: str = "phones"
+    expected: str = ""
+    heard: str | None = None
+    errors: int | None = None
+    length: int | None = None
     stopped: bool | None = None
     duration_seconds: float
 

@@ -19,27 +19,35 @@ class Take:
 
     Attributes:
         audio: data URI, or None where there is no sound.
-        heard: runs of phones, each with whether it is unlike the expected ones; None for the reference.
+        heard: runs of phones or words, each with whether it is unlike the expected ones; None where nobody judged.
+        note: what is said instead then.
         stopped: whether the utterance ended by itself; None where that is not known.
     """
 
     name: str
     audio: str | None
     heard: list[tuple[str, bool]] | None = None
+    note: str = ""
     errors: str = ""
     stopped: bool | None = None
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A held-out sentence; `number` counts from 1 on the page."""
+    """A held-out sentence; `number` counts from 1 on the page, `symbols` are what the judge writes."""
 
     number: int
     text: str
     language: str
     speaker: str
-    phones: str
+    symbols: str
+    expected: str
     takes: list[Take]
+
+    @property
+    def script(self) -> str:
+        """What a page adds to the language's name where phones are written."""
+        return "-fonipa" if self.symbols == "phones" else ""
 
 
 def choose_sentences(findings: Findings, shown: int, folder: Path) -> list[Sentence]:
@@ -52,17 +60,19 @@ def choose_sentences(findings: Findings, shown: int, folder: Path) -> list[Sente
 def gather_takes(findings: Findings, index: int, number: int, folder: Path) -> Sentence:
     """One sentence by everyone."""
     sample, corpus = findings.base.samples[index], findings.corpus
-    takes = [Take(REFERENCE, keep_audio(reference_sound(sample), folder / REFERENCE / f"{index:02d}.flac"))]
+    audio = keep_audio(reference_sound(sample), folder / REFERENCE / f"{index:02d}.flac")
+    takes = [Take(REFERENCE, audio, note="the corpus' own audio")]
     takes += [model_take(result, index, folder) for result in findings.results]
     language = corpus.language_of.get(sample.reference, corpus.target_languages[0])
-    return Sentence(number, sample.text, language, sample.speaker, sample.phones_expected, takes)
+    return Sentence(number, sample.text, language, sample.speaker, sample.symbols, sample.expected, takes)
 
 
 def model_take(result: Result, index: int, folder: Path) -> Take:
     """One sentence by the base or a phase."""
     sample = result.samples[index]
     audio = keep_audio(read_sound(result.audio(index)), folder / result.name / f"{index:02d}.flac")
-    return Take(result.name, audio, list(mark_unlike(sample)), tell_errors(sample), sample.stopped)
+    heard = None if sample.heard is None else list(mark_unlike(sample))
+    return Take(result.name, audio, heard, "not judged", tell_errors(sample), sample.stopped)
 
 
 def reference_sound(sample: Sample) -> Sound:
@@ -85,8 +95,8 @@ def data_uri(path: Path) -> str:
 
 
 def mark_unlike(sample: Sample) -> Iterator[tuple[str, bool]]:
-    """Runs of heard phones, each with whether it is unlike the expected ones at its place."""
-    expected, heard = sample.phones_expected.split(), (sample.phones_heard or "").split()
+    """Runs of heard phones or words, each with whether it is unlike the expected ones at its place."""
+    expected, heard = sample.expected.split(), (sample.heard or "").split()
     for kind, _, _, start, end in SequenceMatcher(None, expected, heard, autojunk=False).get_opcodes():
         if end > start:
             yield " ".join(heard[start:end]), kind != "equal"
@@ -94,6 +104,6 @@ def mark_unlike(sample: Sample) -> Iterator[tuple[str, bool]]:
 
 def tell_errors(sample: Sample) -> str:
     """`3 errors on 25 phones`."""
-    if sample.phone_errors is None or sample.phones is None:
-        return "phone errors unmeasured"
-    return f"{sample.phone_errors} error{'' if sample.phone_errors == 1 else 's'} on {sample.phones} phones"
+    if sample.errors is None or sample.length is None:
+        return "errors unmeasured"
+    return f"{sample.errors} error{'' if sample.errors == 1 else 's'} on {sample.length} {sample.symbols}"

@@ -15,12 +15,18 @@ Change = Literal["better", "worse", "unclear", "same", "unmeasured"]
 
 @dataclass(frozen=True)
 class Measure:
-    """A mean with its 95 % interval over `n` sentences; `mean` is None where it was not measured."""
+    """A mean with its 95 % interval, from `n` utterances; `mean` is None where it was not measured."""
 
     mean: float | None = None
     low: float | None = None
     high: float | None = None
     n: int | None = None
+
+
+PREDICTION, SPEECH, SOUND = "Prediction of held-out codes", "Sampled speech", "Its length, melody and voice"
+EMOTION, FORGETTING = "The emotion path", "The base's own languages"
+LIMITS = "Limits of the measurement, without any model"
+GROUPS = (PREDICTION, SPEECH, SOUND, EMOTION, FORGETTING, LIMITS)
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Metric:
     Attributes:
         kind: nats, share (0..1, written in per cent) or plain.
         better: which way is better, or None where neither is.
-        limit: measured on reference speech, so the same for every phase and no achievement of one.
+        group: the part of the table; figures of `LIMITS` are the same for every phase and no achievement of one.
     """
 
     name: str
@@ -38,7 +44,11 @@ class Metric:
     kind: Literal["nats", "share", "plain"]
     better: Literal["lower", "higher"] | None
     meaning: str
-    limit: bool = False
+    group: str = PREDICTION
+
+    @property
+    def limit(self) -> bool:
+        return self.group == LIMITS
 
 
 METRICS = (
@@ -47,24 +57,96 @@ METRICS = (
     Metric("code_top1", "Code top-1", "share", "higher", "share of speech codes that are the model's first guess"),
     Metric("swapped_text_cross_entropy", "Code cross-entropy, wrong text", "nats", None,
            "the same with another utterance's text: a model that reads its text is worse here"),
+    Metric("swapped_text_gap", "What the wrong text costs", "nats", "higher",
+           "the difference of the two, utterance by utterance: 0 where the text is not read"),
     Metric("phone_error_rate", "Phone error", "share", "lower",
-           "wrong, missing and added phones that the judge hears in sampled speech, a phone of the text"),
-    Metric("stop_rate", "Clean stops", "share", "higher", "share of sampled utterances that end by themselves"),
+           "wrong, missing and added phones that the judge hears in sampled speech, a phone of the text", SPEECH),
+    Metric("character_error_rate", "Character error", "share", "lower",
+           "the same in characters of what a judge of words writes, spaces included", SPEECH),
+    Metric("word_error_rate", "Word error", "share", "lower", "the same in words", SPEECH),
+    Metric("skipped_word_rate", "Skipped words", "share", "lower",
+           "words of which more than half is missing from what the judge writes, with nothing in its place", SPEECH),
+    Metric("repeated_word_rate", "Repeated words", "share", "lower",
+           "words that are found again in what the judge writes beyond the text", SPEECH),
+    Metric("stop_rate", "Clean stops", "share", "higher", "share of sampled utterances that end by themselves", SPEECH),
+    Metric("too_long_rate", "Too long", "share", "lower",
+           "samples longer than the reference by more than params allow (duration_ratio_max)", SOUND),
+    Metric("too_short_rate", "Too short", "share", "lower",
+           "samples shorter than the reference by more than params allow (duration_ratio_min)", SOUND),
+    Metric("duration_ratio", "Length over the reference's", "plain", None, "1 is as long", SOUND),
+    Metric("duration_deviation", "Deviation of the length", "share", "lower",
+           "mean distance of that ratio from 1, either way", SOUND),
+    Metric("pitch_deviation_semitones", "Pitch off the reference's, semitones", "plain", "lower",
+           "distance of the median pitch from that of the same speaker's own reading", SOUND),
+    Metric("pitch_range_ratio", "Movement of the pitch over the reference's", "plain", None,
+           "1 moves as much, 0 is monotonous", SOUND),
     Metric("speaker_similarity", "Speaker similarity", "plain", "higher",
-           "likeness of sampled speech to its voice prompt: 1 is the same voice, near 0 an unrelated one"),
+           "likeness of sampled speech to its voice prompt: 1 is the same voice, near 0 an unrelated one", SOUND),
+    Metric("speaker_margin", "Speaker margin", "plain", "higher",
+           "how much more like its prompt than like the nearest other speaker; below 0 it is taken for another", SOUND),
+    Metric("emotion_divergence", "Predictions moved by the emotion vector", "nats", None,
+           "divergence, in nats a code, when the emotion of a calm reading gives way to that of a lively one",
+           EMOTION),
+    Metric("emotion_code_change", "Codes changed by it", "share", None,
+           "edit distance between the two samples, same text, voice and seed", EMOTION),
+    Metric("seed_code_change", "Codes changed by another seed", "share", None,
+           "the same with one emotion and two seeds: what chance alone does", EMOTION),
+    Metric("emotion_duration_ratio", "Length, lively over calm", "plain", None,
+           "of the samples; the limits tell what the styles themselves are", EMOTION),
+    Metric("emotion_pitch_semitones", "Pitch, lively above calm, semitones", "plain", None, "of the samples", EMOTION),
     Metric("base_language_cross_entropy", "Base-language cross-entropy", "nats", "lower",
-           "nats a speech code in the languages that the base spoke: what rises was forgotten"),
+           "nats a speech code in the languages that the base spoke: what rises was forgotten", FORGETTING),
     Metric("replayed_language_cross_entropy", "Of these, languages with replay", "nats", "lower",
-           "the same on held-out texts of the languages that the corpus holds training rows of"),
+           "the same on held-out texts of the languages that the corpus holds training rows of", FORGETTING),
     Metric("unreplayed_language_cross_entropy", "Of these, languages without", "nats", "lower",
-           "the same on languages that training never met: what replay does not hold"),
+           "the same on languages that training never met: what replay does not hold", FORGETTING),
     Metric("base_language_top1", "Base-language code top-1", "share", "higher",
-           "share of speech codes of the base's languages that are the model's first guess"),
+           "share of speech codes of the base's languages that are the model's first guess", FORGETTING),
+    Metric("base_language_phone_error_rate", "Base-language phone error", "share", "lower",
+           "phone error of sampled speech in the base's languages", FORGETTING),
+    Metric("base_language_character_error_rate", "Base-language character error", "share", "lower",
+           "the same in characters", FORGETTING),
+    Metric("base_language_word_error_rate", "Base-language word error", "share", "lower", "the same in words",
+           FORGETTING),
+    Metric("latent_relative_l2", "Drift of the latents", "share", "lower",
+           "distance of the latents that s2mel reads from the base's, on the base's languages, over their length",
+           FORGETTING),
+    Metric("latent_cosine", "Cosine of the latents with the base's", "plain", "higher", "1 has not turned", FORGETTING),
     Metric("reference_phone_error_rate", "Phone error of the reference audio", "share", "lower",
-           "the same judge on the corpus' own audio: its floor", limit=True),
+           "the same judge on the corpus' own audio: its floor", LIMITS),
     Metric("codes_phone_error_rate", "Phone error of the reference codes", "share", "lower",
            "the same judge on reference speech turned into codes and back: what a perfect model on this base would get",
-           limit=True),
+           LIMITS),
+    Metric("reference_character_error_rate", "Character error of the reference audio", "share", "lower",
+           "the judge's floor", LIMITS),
+    Metric("codes_character_error_rate", "Character error of the reference codes", "share", "lower",
+           "what a perfect model on this base would get", LIMITS),
+    Metric("reference_word_error_rate", "Word error of the reference audio", "share", "lower", "the judge's floor",
+           LIMITS),
+    Metric("codes_word_error_rate", "Word error of the reference codes", "share", "lower",
+           "what a perfect model on this base would get", LIMITS),
+    Metric("reference_skipped_word_rate", "Skipped words in the reference audio", "share", "lower",
+           "what the judge overhears", LIMITS),
+    Metric("reference_repeated_word_rate", "Repeated words in the reference audio", "share", "lower",
+           "what the judge makes up", LIMITS),
+    Metric("base_language_reference_phone_error_rate", "Base-language phone error of the reference audio", "share",
+           "lower", "the judge's floor on them", LIMITS),
+    Metric("base_language_reference_character_error_rate", "Base-language character error of the reference audio",
+           "share", "lower", "the judge's floor on them", LIMITS),
+    Metric("base_language_reference_word_error_rate", "Base-language word error of the reference audio", "share",
+           "lower", "the judge's floor on them", LIMITS),
+    Metric("codes_pitch_deviation_semitones", "Pitch of the reference codes off the reference's, semitones", "plain",
+           "lower", "what codes and back do to the pitch, without any model", LIMITS),
+    Metric("codes_pitch_range_ratio", "Movement of their pitch over the reference's", "plain", None,
+           "what codes and back do to it", LIMITS),
+    Metric("reference_speaker_similarity", "Speaker similarity of the reference audio", "plain", "higher",
+           "of one speaker's two recordings", LIMITS),
+    Metric("reference_speaker_margin", "Speaker margin of the reference audio", "plain", "higher",
+           "of one speaker's two recordings", LIMITS),
+    Metric("intended_emotion_duration_ratio", "Length of the lively reading over the calm one's", "plain", None,
+           "of the readings that the emotion vectors were taken from: what a working path would follow", LIMITS),
+    Metric("intended_emotion_pitch_semitones", "Pitch of the lively reading above the calm one's, semitones", "plain",
+           None, "of the same readings", LIMITS),
 )
 KNOWN = {metric.name: metric for metric in METRICS}
 

@@ -10,7 +10,7 @@ from stages.report.config import Config
 from stages.report.figures import THEMES, WIDTHS_INCHES
 from stages.report.gather import Findings, Result
 from stages.report.listening import REFERENCE, choose_sentences, data_uri, reference_sound
-from stages.report.measures import Metric, compare, metrics_of, write_interval, write_value
+from stages.report.measures import GROUPS, Metric, compare, metrics_of, write_interval, write_value
 from stages.report.sounds import draw_spectrogram, read_sound
 from stages.report.verdict import count, reach_verdict, write_hours
 
@@ -74,7 +74,7 @@ def render_page(findings: Findings, config: Config, folder: Path) -> str:
     environment.filters["hours"] = write_hours
     return environment.get_template("template.html.j2").render(
         findings=findings, config=config, verdict=reach_verdict(findings, config), count=count,
-        language=findings.corpus.target_languages[0], groups=group_rows(findings),
+        language=findings.corpus.target_languages[0], groups=group_rows(findings), unmeasured=unmeasured(findings),
         curves={f"{width}_{theme}": data_uri(folder / "figures" / f"curves-{width}-{theme}.svg")
                 for width in WIDTHS_INCHES for theme in THEMES},
         sentences=choose_sentences(findings, config.sentences, folder / "audio"),
@@ -84,11 +84,21 @@ def render_page(findings: Findings, config: Config, folder: Path) -> str:
 
 
 def group_rows(findings: Findings) -> list[tuple[str, list[Row]]]:
-    """The table's rows: the models' own figures, then the limits of the measurement."""
+    """The table's rows by group: every figure that was measured on some model."""
+    rows = [row for row in all_rows(findings) if any(cell.measured for cell in row.cells)]
+    groups = [(group, [row for row in rows if row.metric.group == group]) for group in GROUPS]
+    return [(group, held) for group, held in groups if held]
+
+
+def all_rows(findings: Findings) -> list[Row]:
+    """A row for each figure, measured or not."""
     metrics = metrics_of([result.measures for result in findings.results])
-    rows = [Row(metric, [fill_cell(findings, result, metric) for result in findings.results]) for metric in metrics]
-    return [("Measured on each model", [row for row in rows if not row.metric.limit]),
-            ("Limits of the measurement, without any model", [row for row in rows if row.metric.limit])]
+    return [Row(metric, [fill_cell(findings, result, metric) for result in findings.results]) for metric in metrics]
+
+
+def unmeasured(findings: Findings) -> list[str]:
+    """Labels of the figures that no model has."""
+    return [row.metric.label for row in all_rows(findings) if not any(cell.measured for cell in row.cells)]
 
 
 def fill_cell(findings: Findings, result: Result, metric: Metric) -> Cell:

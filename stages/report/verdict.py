@@ -7,7 +7,7 @@ from stages.report.config import Config
 from stages.report.gather import Findings, Phase, Result
 from stages.report.measures import (
     KNOWN,
-    Measure,
+    Metric,
     compare,
     metrics_of,
     overlap,
@@ -15,6 +15,8 @@ from stages.report.measures import (
     write_interval,
     write_value,
 )
+
+UNITS = ("phone", "character")
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ def reach_verdict(findings: Findings, config: Config) -> Verdict:
     return Verdict(tell_headline(findings), [
         ("What was trained", tell_schedule(findings.phases)),
         ("On how much", tell_corpus(findings, config)),
-        ("How good it is", [*tell_speech(findings), *tell_fit(findings)]),
-        ("What was forgotten", [tell_forgetting(findings)]),
+        ("How good it is", [*tell_speech(findings), *tell_fit(findings), *tell_emotion(findings)]),
+        ("What was forgotten", [tell_forgetting(findings), *tell_drift(findings)]),
         ("What got worse", list(tell_worse(findings)) or ["No measured figure moved the wrong way."]),
         ("What this does not show", [config.caution]),
     ])
@@ -44,16 +46,23 @@ def say(result: Result, name: str) -> str:
     return write_value(measure.mean, metric) + (f" ({interval})" if interval else "")
 
 
+def spoken_error(findings: Findings) -> Metric:
+    """The judge's error on sampled speech: of phones, or of characters where the judge writes words."""
+    names = [f"{unit}_error_rate" for unit in UNITS]
+    return KNOWN[next((name for name in names if findings.final.measure(name).mean is not None), names[0])]
+
+
 def tell_headline(findings: Findings) -> str:
-    """The phone error at the end, beside the base's and the floor."""
+    """The judge's error at the end, beside the base's and the floor."""
     schedule = " → ".join(phase.name for phase in findings.phases)
-    error = KNOWN["phone_error_rate"]
+    error = spoken_error(findings)
     after, before = (result.measure(error.name).mean for result in (findings.final, findings.base))
-    floor = findings.final.measure("reference_phone_error_rate").mean
+    floor = findings.final.measure(f"reference_{error.name}").mean
     if after is None:
         return f"After {schedule}, the phone error of sampled speech is unmeasured"
     beside = f"untouched base {write_value(before, error)}, reference audio {write_value(floor, error)}"
-    return f"After {schedule}, the judge hears {write_value(after, error)} of the phones wrong ({beside})"
+    unit = error.name.removesuffix("_error_rate")
+    return f"After {schedule}, the judge hears {write_value(after, error)} of the {unit}s wrong ({beside})"
 
 
 def tell_schedule(phases: list[Phase]) -> list[str]:
@@ -87,18 +96,31 @@ def tell_speech(findings: Findings) -> list[str]:
         return ["Phone error of sampled speech: unmeasured. This base brings no decoder and no judge of its own, so "
                 "sampled codes were not turned into sound.",
                 f"Utterances that end by themselves: {say(final, 'stop_rate')}."]
-    told = [f"Phone error of sampled speech: {say(final, 'phone_error_rate')}.",
-            f"The same judge errs on {say(final, 'reference_phone_error_rate')} of the reference audio (its floor), "
-            f"and on {say(final, 'codes_phone_error_rate')} of reference codes turned back into sound (what a perfect "
+    name = spoken_error(findings).name
+    told = [f"{KNOWN[name].label} of sampled speech: {say(final, name)}.",
+            f"The same judge errs on {say(final, f'reference_{name}')} of the reference audio (its floor), "
+            f"and on {say(final, f'codes_{name}')} of reference codes turned back into sound (what a perfect "
             "model on this base would get).",
-            f"Utterances that end by themselves: {say(final, 'stop_rate')}."]
-    errors = {result.name: result.measure("phone_error_rate").mean for result in findings.results}
-    measured = {name: error for name, error in errors.items() if error is not None}
-    best = min(measured, key=lambda name: measured[name], default=final.name)
+            f"Utterances that end by themselves: {say(final, 'stop_rate')}; skipped words: "
+            f"{say(final, 'skipped_word_rate')}; repeated: {say(final, 'repeated_word_rate')}."]
+    errors = {result.name: result.measure(name).mean for result in findings.results}
+    measured = {phase: error for phase, error in errors.items() if error is not None}
+    best = min(measured, key=lambda phase: measured[phase], default=final.name)
     if final.name in measured and measured[best] < measured[final.name]:
-        lowest = say(findings.result(best), "phone_error_rate")
-        told.append(f"The lowest phone error is not the last: {lowest} at {best}.")
+        lowest = say(findings.result(best), name)
+        told.append(f"The lowest {KNOWN[name].label.lower()} is not the last: {lowest} at {best}.")
     return told
+
+
+def tell_emotion(findings: Findings) -> list[str]:
+    """What the emotion vector does, beside what chance does and what was intended; nothing where unmeasured."""
+    final = findings.final
+    if final.measure("emotion_code_change").mean is None:
+        return []
+    codes, chance = say(final, "emotion_code_change"), say(final, "seed_code_change")
+    length, intended = (say(final, f"{kind}emotion_duration_ratio") for kind in ("", "intended_"))
+    return [f"The emotion vector of a lively reading in place of a calm one's changes {codes} of the codes, another "
+            f"seed {chance}; speech becomes {length} times as long, the readings themselves are {intended} times."]
 
 
 def tell_fit(findings: Findings) -> list[str]:
@@ -137,23 +159,38 @@ def tell_forgetting(findings: Findings) -> str:
     return f"{told} Languages {'; '.join(parts)}." if len(parts) == 2 else told
 
 
+def tell_drift(findings: Findings) -> list[str]:
+    """Speech in the base's languages, and the latents behind it; nothing where unmeasured."""
+    told = []
+    for unit in UNITS:
+        name = f"base_language_{unit}_error_rate"
+        if findings.final.measure(name).mean is not None:
+            told.append(f"{KNOWN[name].label} of sampled speech: {say(findings.base, name)} before, "
+                        f"{say(findings.final, name)} after.")
+    if findings.final.measure("latent_relative_l2").mean is not None:
+        moved = say(findings.final, "latent_relative_l2")
+        told.append(f"The latents that s2mel reads moved by {moved} of their length.")
+    return told
+
+
 def tell_worse(findings: Findings) -> Iterator[str]:
-    """One line a figure that moved the wrong way, from the base to the end or over one phase."""
+    """Figures that moved the wrong way, from the base to the end or over a phase; the unclear ones last, in one."""
+    unclear = []
     steps = [(findings.result(phase.start_from), findings.result(phase.name)) for phase in findings.phases]
     whole = (findings.base, findings.final)
     for before, after in [whole, *(step for step in steps if step != whole)]:
         for metric in metrics_of([before.measures, after.measures]):
             old, new = before.measure(metric.name), after.measure(metric.name)
-            if not metric.limit and went_wrong_way(old, new, metric):
-                yield (f"{metric.label}: {write_value(old.mean, metric)} at {before.name}, "
-                       f"{write_value(new.mean, metric)} at {after.name}{doubt(old, new)}")
-
-
-def doubt(old: Measure, new: Measure) -> str:
-    """Say where two intervals overlap, so that the change may be chance."""
-    if old.low is None or new.low is None:
-        return " (no intervals)"
-    return " (the intervals overlap)" if overlap(old, new) else ""
+            if metric.limit or not went_wrong_way(old, new, metric):
+                continue
+            told = (f"{metric.label}: {write_value(old.mean, metric)} at {before.name}, "
+                    f"{write_value(new.mean, metric)} at {after.name}")
+            if overlap(old, new):
+                unclear.append(told)
+            else:
+                yield told + ("" if old.low is not None and new.low is not None else " (no intervals)")
+    if unclear:
+        yield f"Within overlapping intervals: {'; '.join(unclear)}."
 
 
 def count(number: int, noun: str) -> str:

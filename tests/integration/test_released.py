@@ -14,7 +14,10 @@ from stages.core.training.features import FeatureSet
 from tests.released_base import CODES, PIECES
 from tests.released_project import BASE, SCHEDULE, make_released_project, run_schedule
 
-SPEECH_FIGURES = ("phone_error_rate", "codes_phone_error_rate", "reference_phone_error_rate", "speaker_similarity")
+SPEECH_FIGURES = (
+    "phone_error_rate", "codes_phone_error_rate", "reference_phone_error_rate", "speaker_similarity",
+    "skipped_word_rate", "pitch_deviation_semitones", "emotion_code_change", "base_language_phone_error_rate",
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,7 @@ def test_codes_are_measured_and_speech_is_not(project):
         metrics = json.loads(Path(f"data/evaluation/{phase}/metrics.json").read_text())
         assert all(metrics[name] is None for name in SPEECH_FIGURES)
         assert metrics["code_cross_entropy"]["mean"] > 0 and metrics["stop_rate"] is not None
+        assert metrics["duration_ratio"]["mean"] > 0 and metrics["latent_cosine"]["mean"] <= 1
         assert read_jsonl(Path(f"data/evaluation/{phase}/samples/samples.jsonl")) == []
     assert "unmeasured" in Path("reports/index.html").read_text(encoding="utf-8")
 

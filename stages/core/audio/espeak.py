@@ -94,6 +94,16 @@ def phones(text: str, voice: str) -> list[str]:
 
     A base letter and the modifiers that follow it (ejective, tie bar, palatalisation) are one phone.
     """
+    return _split_phones(_read_ipa(text, voice))
+
+
+def phones_by_word(text: str, voice: str) -> list[list[str]]:
+    """Phones of each word; espeak-ng may run short words together, as one word."""
+    words = (_split_phones(word) for word in _read_ipa(text, voice).split())
+    return [word for word in words if word]
+
+
+def _read_ipa(text: str, voice: str) -> str:
     pointer = ctypes.c_char_p(text.encode())
     clauses = []
     with _fresh_engine() as engine:
@@ -101,7 +111,7 @@ def phones(text: str, voice: str) -> list[str]:
         while pointer.value:
             clause = engine.library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, _IPA_PHONEMES)
             clauses.append((clause or b"").decode())
-    return _split_phones(" ".join(clauses))
+    return " ".join(clauses)
 
 
 def _split_phones(ipa: str) -> list[str]:

@@ -76,8 +76,8 @@ def lay_out_evaluation(folder: Path, error: float, seed: int) -> None:
         write_tone(folder / "samples" / f"{index:02d}.wav", seconds, 10 * seed + index)
         lines.append({
             "file": f"{index:02d}.wav", "id": f"am-m2-{index:05d}", "text": text, "speaker": "am-m2",
-            "phones_expected": EXPECTED, "phones_heard": EXPECTED.replace("l", "r") if seed else "", "phone_errors": 2,
-            "phones": 9, "stopped": index > 0, "duration_seconds": seconds,
+            "symbols": "phones", "expected": EXPECTED, "heard": EXPECTED.replace("l", "r") if seed else "", "errors": 2,
+            "length": 9, "stopped": index > 0, "duration_seconds": seconds,
             "reference": f"audio/am-m2-{index:05d}.flac", "prompt": "audio/am-m2-00000.flac",
         })
     (folder / "samples/samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from stages.core.errors import UserError
-from stages.report.measures import KNOWN, Measure, compare, parse_measures, write_interval, write_value
+from stages.evaluate_speech.figures import FIGURES
+from stages.report.measures import GROUPS, KNOWN, METRICS, Measure, compare, parse_measures, write_interval, write_value
 
 ERROR, TOP1 = KNOWN["phone_error_rate"], KNOWN["code_top1"]
 
@@ -45,3 +46,9 @@ def test_figures_are_written_in_their_unit():
     assert write_value(None, ERROR) == "unmeasured"
     assert write_interval(Measure(0.3, 0.28, 0.32), ERROR) == "28.0–32.0\u00a0%"
     assert write_interval(Measure(0.3), ERROR) == ""
+
+
+def test_every_figure_of_the_evaluation_has_a_row_with_its_meaning():
+    assert set(KNOWN) == set(FIGURES)
+    assert all(metric.meaning and metric.group in GROUPS for metric in METRICS)
+    assert len({metric.label for metric in METRICS}) == len(METRICS)

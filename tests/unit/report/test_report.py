@@ -59,7 +59,8 @@ def test_verdict_tells_the_figures_and_what_got_worse(project):
     assert "After lora → full → polish, the judge hears 35.0\u00a0% of the phones wrong" in page
     assert "untouched base 94.0\u00a0%, reference audio 8.0\u00a0%" in page
     assert "The lowest phone error is not the last: 31.0\u00a0% (28.0–34.0\u00a0%) at full." in page
-    assert "Phone error: 31.0\u00a0% at full, 35.0\u00a0% at polish (the intervals overlap)" in page
+    unclear = page[page.index("Within overlapping intervals:"):]
+    assert "Phone error: 31.0\u00a0% at full, 35.0\u00a0% at polish" in unclear[: unclear.index("</dd>")]
     assert "Code cross-entropy: 2.55 at full, 2.75 at polish</dd>" in page
     assert '<small class="worse">worse than full</small>' in page
     assert "Nothing is shown by a test&#39;s figures." in page
@@ -77,7 +78,7 @@ def test_unmeasured_figure_is_called_so(project):
         edit_json(f"data/evaluation/{name}/metrics.json", phone_error_rate=None)
     page = write()
     assert "the phone error of sampled speech is unmeasured" in page
-    assert "<i>unmeasured</i>" in page
+    assert "<i>unmeasured</i> here: " in page and "; Phone error; Character error;" in page
     assert {row["phone_error_rate"] for row in table("reports/metrics.csv")} == {""}
 
 
@@ -150,8 +151,8 @@ def test_missing_audio_is_an_error_that_names_the_file(project):
 
 def test_sample_without_a_field_is_an_error_that_names_the_line(project):
     path = Path("data/evaluation/full/samples/samples.jsonl")
-    path.write_text(path.read_text().replace('"phones_expected"', '"phones_wanted"', 1))
-    with pytest.raises(UserError, match=r"samples.jsonl:1: 1 problem(?s:.)*phones_expected: Field required"):
+    path.write_text(path.read_text().replace('"speaker"', '"voice"', 1))
+    with pytest.raises(UserError, match=r"samples.jsonl:1: 1 problem(?s:.)*speaker: Field required"):
         write()
 
 
@@ -197,3 +198,41 @@ def test_a_base_that_cannot_speak_leaves_a_page_that_says_so(project):
     assert "the phone error of sampled speech is unmeasured" in page and "No audio: this base brings no decoder" in page
     assert "<audio" not in page and 'id="spectrograms"' not in page
     assert "Code cross-entropy on held-out text" in page
+
+
+def test_a_judge_of_words_is_told_in_characters_and_its_words_are_marked(project):
+    for name in ("base", "lora", "full", "polish"):
+        edit_json(f"data/evaluation/{name}/metrics.json", phone_error_rate=None, character_error_rate=0.25,
+                  reference_character_error_rate=0.05, word_error_rate=0.5)
+        path = Path(f"data/evaluation/{name}/samples/samples.jsonl")
+        lines = [json.loads(line) | {"symbols": "characters", "expected": "ሰላም ነው", "heard": "ሰላም ነገ"}
+                 for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = write()
+    assert "the judge hears 25.0\u00a0% of the characters wrong" in page and "reference audio 5.0\u00a0%" in page
+    assert '<span lang="am">ሰላም <mark>ነገ</mark> </span>' in page and "2 errors on 9 characters" in page
+
+
+def test_samples_that_nobody_judged_are_played_without_a_word_on_errors(project):
+    for name in ("base", "lora", "full", "polish"):
+        path = Path(f"data/evaluation/{name}/samples/samples.jsonl")
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        kept = [{key: value for key, value in line.items() if key not in ("expected", "heard", "errors", "length")}
+                for line in lines]
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    page = write()
+    assert "<audio" in page and "not judged" in page and "Expected:" not in page and "nothing heard" not in page
+
+
+def test_emotion_path_and_drift_are_told_where_they_were_measured(project):
+    page = write("without")
+    assert "The emotion vector" not in page and "The latents" not in page
+    for name in ("base", "lora", "full", "polish"):
+        edit_json(f"data/evaluation/{name}/metrics.json", emotion_code_change=0.55, seed_code_change=0.6,
+                  emotion_duration_ratio=1.0, intended_emotion_duration_ratio=0.56, latent_relative_l2=0.7,
+                  base_language_phone_error_rate=0.68)
+    page = write("with")
+    assert "changes 55.0\u00a0% of the codes, another seed 60.0\u00a0%; speech becomes 1.00 times as long" in page
+    assert "the readings themselves are 0.56 times" in page
+    assert "moved by 70.0\u00a0% of their length" in page
+    assert "Base-language phone error of sampled speech: 68.0\u00a0% before, 68.0\u00a0% after" in page
