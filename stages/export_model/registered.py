@@ -113,8 +113,8 @@ def add_large_files(model: Any, folder: Path, inside: str) -> None:
 def kept_files(location: Path, inside: str) -> dict[str, Path]:
     """Digest -> file, of the models beside one: an export made again with the same weights shares those."""
     folders = [sums.parent for sums in location.parent.parent.glob(f"*/{location.name}/{inside}/{SUMS}")]
-    found = {digest: folder / name for folder in folders for digest, name in read_sums(folder)}
-    return {digest: path for digest, path in found.items() if path.is_file()}
+    return {digest: folder / name for folder in folders for digest, name in read_sums(folder)
+            if (folder / name).is_file()}
 
 
 def read_sums(folder: Path) -> list[tuple[str, str]]:
