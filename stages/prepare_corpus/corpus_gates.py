@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
@@ -26,7 +27,7 @@ Verdicts = dict[int, Verdict]
 
 
 class Facts(NamedTuple):
-    """What the gates compare of one good row: hashes and figures, a few bytes each.
+    """What the gates compare of one good row: hashes and figures, half a kilobyte; no text is held.
 
     Attributes:
         words: of the normalised text without marks, in its language.
@@ -69,7 +70,7 @@ def facts_of(entry: Entry, row: Utterance, splits: SplitsConfig) -> Facts:
         entry.number, entry.split, fingerprint(row.speaker), fingerprint(f"{row.language} {words}"),
         fingerprint(f"{row.speaker}\n{text}"), entry.made.audio_hash,
         not isinstance(row.speech, Synthesis) and is_held_out(row.speaker, splits),
-        len(text.replace(" ", "")) / entry.made.duration_seconds, f"{row.language} of {entry.shard.source}",
+        len(text.replace(" ", "")) / entry.made.duration_seconds, sys.intern(f"{row.language} of {entry.shard.source}"),
     )
 
 
