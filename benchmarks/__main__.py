@@ -4,8 +4,8 @@ benchmarks/results/<name>.json          figures of this machine's CPU
 benchmarks/results/<name>.<gpu>.json    training on its GPU; where there is one, training is not measured on the CPU
 benchmarks/results/README.md            tables of all of them, and the claims they answer
 
-All benchmarks take about ten minutes on two cores; memory_model and released_step, which run by name only, three to
-ten more each, and released_step 20 GB of disk for that time.
+All benchmarks take about ten minutes on two cores. Others run by name only: memory_model, released_step (which needs
+20 GB of disk for that time) and corpus_scale (4 GB) take three to fifteen more each.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from stages.core.errors import UserError
 
 BENCHMARKS = ("trainable_share", "vocabulary_coverage", "text_speed", "training_speed", "training_memory",
               "feature_loading", "code_positions")
-BY_NAME = ("memory_model", "released_step", "vocabulary_initialisation")
+BY_NAME = ("memory_model", "released_step", "vocabulary_initialisation", "corpus_scale")
 ON_THE_GPU = ("training_speed", "training_memory", "memory_model")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks.claims import claims_table, goals_table
 from benchmarks.layouts import BUCKETED, PADDED
 from benchmarks.markdown import UNMEASURED, of_device, table
+from benchmarks.page_corpus import corpus_section
 from benchmarks.page_memory import model_section, released_section
 from benchmarks.results_folder import Result, is_gpu, load
 
@@ -31,6 +32,7 @@ def render(folder: Path) -> str:
         "## Memory of the logits\n\n" + logits_section(load(folder, "training_memory")),
         "## Reading features\n\n" + loading_section(load(folder, "feature_loading"), load(folder, "training_speed")),
         "## Text front end\n\n" + text_section(load(folder, "text_speed")),
+        "## Corpora at scale\n\n" + corpus_section(load(folder, "corpus_scale")),
         "## Positions of codes\n\n" + positions_section(load(folder, "code_positions")),
         "## Start of the new pieces' rows\n\n" + initialisation_section(load(folder, "vocabulary_initialisation")),
     ]
