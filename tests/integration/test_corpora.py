@@ -76,23 +76,6 @@ def test_all_that_keeps_the_sources_from_being_read_is_told_at_once_and_before_a
     assert not Path("data/corpus").exists()
 
 
-def test_one_speaker_is_enough(project):
-    take(WRITERS["jsonl"](project, readings(14, ("m2",))))
-    assert main(["prepare_corpus"]) == 0
-    assert {row["speaker"] for row in read_jsonl(MANIFEST)} == {"jsonl-m2"} and read_jsonl(QUARANTINE) == []
-
-
-@pytest.mark.parametrize("corpus, told", [
-    ([], "quarantined: nothing"), (readings(1, ("m2",)), "1 x only one utterance of the speaker"),
-], ids=["empty", "one utterance"])
-def test_a_corpus_that_gives_nothing_to_train_on_ends_with_one_clear_line(project, capfd, corpus, told):
-    take(WRITERS["spreadsheet"](project, corpus))
-    assert main(["prepare_corpus"]) == 2
-    [line] = [line for line in capfd.readouterr().err.splitlines() if "INFO" not in line]
-    assert line.startswith("error: prepare_corpus.sources: no test and no train utterance") and told in line
-    assert not Path("data/corpus").exists()
-
-
 def seconds_of(path):
     return soundfile.info(path).duration
 
