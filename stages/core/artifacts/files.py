@@ -71,8 +71,9 @@ def read_json(path: Path) -> Any:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read one JSON object a line."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """Read one JSON object a line; Unicode's other line ends are part of a text."""
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:

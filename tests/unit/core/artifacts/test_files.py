@@ -1,8 +1,17 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from stages.core.artifacts.files import output_folder, read_json, write_json
+from stages.core.artifacts.files import (
+    link_or_copy,
+    output_folder,
+    read_json,
+    read_jsonl,
+    write_json,
+    write_jsonl,
+)
 from stages.core.artifacts.split import split_of
 from stages.core.errors import UserError
 
@@ -51,3 +60,35 @@ def test_splits_have_their_shares_and_depend_on_text_and_seed_alone():
     assert splits.count("test") / 4000 == pytest.approx(0.2, abs=0.025)
     assert splits.count("validation") / 4000 == pytest.approx(0.1, abs=0.02)
     assert splits == [split_of(text, 1, 0.1, 0.2) for text in texts] != [split_of(text, 2, 0.1, 0.2) for text in texts]
+
+
+def test_rows_are_written_one_by_one_and_appear_only_whole(tmp_path):
+    path = tmp_path / "rows.jsonl"
+
+    def rows(last):
+        yield {"text": "ሰላም"}
+        assert not path.exists()
+        if last == "broken":
+            raise RuntimeError
+        yield {"text": last}
+
+    with pytest.raises(RuntimeError):
+        write_jsonl(path, rows("broken"))
+    assert not path.exists()
+    breaks = "line\n\r\x0b\x85\u2028\u2029break"
+    write_jsonl(path, rows(breaks))
+    assert read_jsonl(path) == [{"text": "ሰላም"}, {"text": breaks}]
+
+
+def test_a_second_name_costs_nothing_where_links_are_possible_and_is_a_copy_elsewhere(tmp_path, monkeypatch):
+    source = tmp_path / "a"
+    source.write_text("content")
+    link_or_copy(source, tmp_path / "linked")
+    assert (tmp_path / "linked").samefile(source)
+
+    def refuse(*_):
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    link_or_copy(source, tmp_path / "copied")
+    assert (tmp_path / "copied").read_text() == "content" and not (tmp_path / "copied").samefile(source)
