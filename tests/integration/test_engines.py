@@ -48,7 +48,7 @@ def test_first_run_executes_each_stage_once_then_neither_engine_has_work(finishe
 
 def test_nothing_of_the_run_is_left_for_git_but_the_lock_file(finished_project):
     said = finished_project.run("git status --short --untracked-files=all")
-    sources = ("stages/", "workflow/", "profiles/", "data/base", "data/text", ".dvc")
+    sources = ("stages/", "workflow/", "profiles/", "data/base", "data/text", "data/recordings", ".dvc")
     left = [line[3:] for line in said.splitlines() if not line[3:].startswith(sources)]
     assert sorted(left) == [".gitignore", "Snakefile", "dvc.lock", "dvc.yaml", "executed.txt", "params.yaml"]
 
