@@ -38,7 +38,7 @@ from stages.evaluate_speech.emotion import measure_emotion
 from stages.evaluate_speech.figures import Values, make_figures
 from stages.evaluate_speech.judge import Judge, load_judge, read_as_written
 from stages.evaluate_speech.likeness import load_speaker_encoder
-from stages.evaluate_speech.listen import Hearing, Sample, hear, measure_errors, measure_faults, speak
+from stages.evaluate_speech.listen import Hearing, Sample, Speech, hear, measure_errors, measure_faults, speak
 from stages.evaluate_speech.prosody import measure_pitch, measure_voices
 from stages.evaluate_speech.shown import write_samples
 
@@ -58,7 +58,6 @@ class Setting:
     device: torch.device
     adapter: MiniatureAdapter | None
     manifest: dict[str, dict[str, Any]]
-
 
 def main(argv: list[str] | None = None) -> int:
     parser = stage_parser("evaluate_speech", __doc__)
@@ -112,11 +111,10 @@ def evaluate(model: UnifiedVoice, setting: Setting) -> tuple[Values, list[Sample
     values |= measure_lengths(drawn, config)
     if setting.adapter is None:
         print(f"{setting.base}: brings no decoder of its own, so figures of sampled speech are unmeasured")
-        return values, [], None
-    samples = speak(drawn, setting.manifest, CORPUS, setting.adapter)
-    hearing, heard = judge_speech(samples, setting)
-    return values | heard | measure_sound(samples, setting) | measure_base_speech(model, setting) \
-        | measure_emotion_path(model, drawn, setting), samples, hearing
+    speech = speak(drawn, setting.manifest, CORPUS, setting.adapter, with_coded=True)
+    hearing, heard = judge_speech(speech, setting)
+    values |= heard | measure_sound(speech, setting) | measure_base_speech(model, setting)
+    return values | measure_emotion_path(model, drawn, setting), speech.samples, hearing
 
 
 def measure_forgetting(model: UnifiedVoice, setting: Setting) -> Values:
@@ -135,13 +133,13 @@ def base_tests(languages: set[str], among: bool) -> FeatureSet:
     )
 
 
-def judge_speech(samples: list[Sample], setting: Setting) -> tuple[Hearing | None, Values]:
-    """Errors of the samples; beside them the judge's floor on the reference, and on the reference's codes."""
+def judge_speech(speech: Speech, setting: Setting) -> tuple[Hearing | None, Values]:
+    """Errors of the samples; beside them the judge's floor on the references, and on the references' codes."""
     read = Normaliser(setting.text).normalise
     judge = load_judge(setting.config.judge, setting.base, setting.settings, read, setting.device)
     if judge is None:
         return None, {}
-    hearing = hear(samples, judge, lambda line: setting.config.phone_voice)
+    hearing = hear(speech, judge, lambda line: setting.config.phone_voice)
     return hearing, (
         measure_errors(hearing.samples, judge, "") | measure_faults(hearing.samples, "")
         | measure_errors(hearing.references, judge, "reference_") | measure_faults(hearing.references, "reference_")
@@ -149,30 +147,30 @@ def judge_speech(samples: list[Sample], setting: Setting) -> tuple[Hearing | Non
     )
 
 
-def measure_sound(samples: list[Sample], setting: Setting) -> Values:
+def measure_sound(speech: Speech, setting: Setting) -> Values:
     """Melody and voice."""
     encoder = load_speaker_encoder(setting.config.speaker_encoder, setting.settings, setting.device)
-    return measure_pitch(samples) | (measure_voices(samples, encoder) if encoder else {})
+    return measure_pitch(speech) | (measure_voices(speech, encoder) if encoder else {})
 
 
 def measure_base_speech(model: UnifiedVoice, setting: Setting) -> Values:
     """Errors of speech in the base's languages, and the judge's floor on them."""
-    config, adapter = setting.config, setting.adapter
+    config = setting.config
     tests = FeatureSet(FEATURES, lambda row: row.role == "base" and row.split == "test")
     judge: Judge | None = load_judge(config.base_judge, setting.base, setting.settings, read_as_written, setting.device)
-    if judge is None or adapter is None or config.base_sentences_max == 0 or len(tests) == 0:
+    if judge is None or config.base_sentences_max == 0 or len(tests) == 0:
         return {}
     drawn = draw_codes(model, tests, choose_rows(tests, config.base_sentences_max, 1), config, draws=1)
-    samples = speak(drawn, setting.manifest, CORPUS, adapter, with_coded=False)
-    hearing = hear(samples, judge, lambda line: line["language"])
+    speech = speak(drawn, setting.manifest, CORPUS, setting.adapter, with_coded=False)
+    hearing = hear(speech, judge, lambda line: line["language"])
     return measure_errors(hearing.samples, judge, "base_language_") \
         | measure_errors(hearing.references, judge, "base_language_reference_")
 
 
 def measure_emotion_path(model: UnifiedVoice, drawn: list[Drawn], setting: Setting) -> Values:
     """What another style's emotion vector changes in some of the drawn utterances."""
-    chosen = {one.sentence: one for one in drawn if one.draw == 0}
-    some = spread(list(chosen.values()), setting.config.emotion_sentences_max) if chosen else []
+    by_sentence = {one.sentence: one for one in drawn if one.draw == 0}
+    some = spread(list(by_sentence.values()), setting.config.emotion_sentences_max)
     if not some or setting.adapter is None:
         return {}
     conditioner = load_conditioner(setting.base, setting.settings)

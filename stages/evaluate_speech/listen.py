@@ -1,6 +1,6 @@
 """Sampled codes to audio, and what the judge hears in it, in the reference, and in the reference's own codes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from stages.evaluate_speech.judge import Judge, hear_safely
 from stages.evaluate_speech.words import Comparison, Words
 
 Line = dict[str, Any]
+JUDGES_RATE_HZ = 16_000
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Reading:
     Attributes:
         line, prompt_line: its manifest row and its prompt's.
         audio, prompt: [S] each, at `sample_rate_hz`.
-        coded: the audio through codes and back [S], what a perfect model would give; None where it is not asked for.
+        codes: of the audio [M].
     """
 
     sentence: Sentence
@@ -33,7 +34,7 @@ class Reading:
     prompt_line: Line
     audio: Tensor
     prompt: Tensor
-    coded: Tensor | None
+    codes: Tensor
     sample_rate_hz: int
 
 
@@ -44,6 +45,21 @@ class Sample:
     reading: Reading
     drawn: Drawn
     audio: Tensor
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What is there to listen to.
+
+    Attributes:
+        samples: of the model; none where the base cannot speak by itself.
+        readings: of the corpus, each once.
+        coded: the readings' own codes as audio [S], what a perfect model would give; of all readings or of none.
+    """
+
+    samples: list[Sample]
+    readings: list[Reading]
+    coded: list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -65,44 +81,45 @@ class Hearing:
     coded: list[Heard]
 
 
-def speak(drawn: Sequence[Drawn], manifest: dict[str, Line], corpus: Path, adapter: SpeakingAdapter,
-          with_coded: bool = True) -> list[Sample]:
-    """Decode what was sampled, each in its prompt's voice."""
+def speak(
+    drawn: Sequence[Drawn], manifest: dict[str, Line], corpus: Path, adapter: SpeakingAdapter | None, with_coded: bool
+) -> Speech:
+    """The corpus' side of what was drawn, and what the adapter makes of the codes; without one no samples."""
+    rate_hz = adapter.sample_rate_hz if adapter else JUDGES_RATE_HZ
+    readings = read_corpus(drawn, manifest, corpus, rate_hz)
+    if adapter is None:
+        return Speech([], list(readings.values()), [])
+    samples = [Sample(reading, one, adapter.decode(one.codes, reading.prompt))
+               for one in drawn for reading in [readings[one.utterance.id]]]
+    coded = [adapter.decode(one.codes, one.prompt) for one in readings.values()] if with_coded else []
+    return Speech(samples, list(readings.values()), coded)
+
+
+def read_corpus(
+    drawn: Sequence[Drawn], manifest: dict[str, Line], corpus: Path, sample_rate_hz: int
+) -> dict[str, Reading]:
+    """The drawn utterances by id, each once."""
     readings: dict[str, Reading] = {}
     for one in drawn:
-        if one.utterance.id not in readings:
-            readings[one.utterance.id] = read_corpus(one, manifest, corpus, adapter, with_coded)
-    return [Sample(reading, one, adapter.decode(one.codes, reading.prompt))
-            for one in drawn for reading in [readings[one.utterance.id]]]
+        name, line, prompt_line = one.utterance.id, manifest[one.utterance.id], manifest[one.utterance.prompt]
+        if name not in readings:
+            audio, prompt = (read_audio(corpus / read["audio"], sample_rate_hz) for read in (line, prompt_line))
+            readings[name] = Reading(one.sentence, line, prompt_line, audio, prompt, one.row.codes, sample_rate_hz)
+    return readings
 
 
-def read_corpus(one: Drawn, manifest: dict[str, Line], corpus: Path, adapter: SpeakingAdapter,
-                with_coded: bool) -> Reading:
-    """The corpus' side of a drawn utterance."""
-    line, prompt_line = manifest[one.utterance.id], manifest[one.utterance.prompt]
-    audio, prompt = (read_audio(corpus / read["audio"], adapter.sample_rate_hz) for read in (line, prompt_line))
-    coded = adapter.decode(one.row.codes, prompt) if with_coded else None
-    return Reading(one.sentence, line, prompt_line, audio, prompt, coded, adapter.sample_rate_hz)
-
-
-def readings_of(samples: Iterable[Sample]) -> list[Reading]:
-    """Each reading once."""
-    return list({sample.reading.line["id"]: sample.reading for sample in samples}.values())
-
-
-def hear(samples: Sequence[Sample], judge: Judge, voice_of: Callable[[Line], str]) -> Hearing:
+def hear(speech: Speech, judge: Judge, voice_of: Callable[[Line], str]) -> Hearing:
     """Let the judge write everything down; `voice_of` gives the espeak-ng language of a manifest row."""
-    readings = readings_of(samples)
-    texts = {one.line["id"]: judge.expect(one.line["text_normalised"], voice_of(one.line)) for one in readings}
+    texts = {one.line["id"]: judge.expect(one.line["text_normalised"], voice_of(one.line)) for one in speech.readings}
 
     def write(reading: Reading, audio: Tensor) -> Heard:
         expected, written = texts[reading.line["id"]], hear_safely(judge, audio, reading.sample_rate_hz)
         return Heard(reading.sentence, expected, written, judge.compare(expected, written))
 
     return Hearing(
-        [write(sample.reading, sample.audio) for sample in samples],
-        [write(reading, reading.audio) for reading in readings],
-        [write(reading, reading.coded) for reading in readings if reading.coded is not None],
+        [write(sample.reading, sample.audio) for sample in speech.samples],
+        [write(reading, reading.audio) for reading in speech.readings],
+        [write(reading, audio) for reading, audio in zip(speech.readings, speech.coded, strict=False)],
     )
 
 

@@ -10,22 +10,24 @@ from stages.evaluate_speech.cross_entropy import Sentence
 from stages.evaluate_speech.figures import Measured, Values
 from stages.evaluate_speech.judge import is_audible
 from stages.evaluate_speech.likeness import SpeakerEncoder, margin, similarity
-from stages.evaluate_speech.listen import Reading, Sample, readings_of
+from stages.evaluate_speech.listen import Reading, Speech
 from stages.evaluate_speech.pitch import Pitch, track_pitch
 
 
-def measure_pitch(samples: Sequence[Sample]) -> Values:
-    """Pitch of the samples, and of the reference's codes turned back into sound, against the reference's."""
-    readings = readings_of(samples)
-    truth = {one.line["id"]: track_pitch(one.audio, one.sample_rate_hz) for one in readings}
-    spoken = [(one.reading, track_pitch(one.audio, one.reading.sample_rate_hz)) for one in samples]
-    coded = [(one, track_pitch(one.coded, one.sample_rate_hz)) for one in readings if one.coded is not None]
+def measure_pitch(speech: Speech) -> Values:
+    """Pitch of the samples, and of the references' codes turned back into sound, against the references'."""
+    if not speech.samples:
+        return {}
+    truth = {one.line["id"]: track_pitch(one.audio, one.sample_rate_hz) for one in speech.readings}
+    spoken = [(one.reading, track_pitch(one.audio, one.reading.sample_rate_hz)) for one in speech.samples]
+    limit = [(one, track_pitch(audio, one.sample_rate_hz))
+             for one, audio in zip(speech.readings, speech.coded, strict=False)]
 
     def against(tracks: list[tuple[Reading, Pitch | None]], prefix: str) -> Values:
         pairs = [(reading.sentence, pitch, truth[reading.line["id"]]) for reading, pitch in tracks]
         return compare_pitch([pair for pair in pairs if pair[1] and pair[2]], prefix)
 
-    return against(spoken, "") | against(coded, "codes_")
+    return against(spoken, "") | against(limit, "codes_")
 
 
 def compare_pitch(pairs: Sequence[tuple[Sentence, Pitch | None, Pitch | None]], prefix: str) -> Values:
@@ -38,19 +40,18 @@ def compare_pitch(pairs: Sequence[tuple[Sentence, Pitch | None, Pitch | None]], 
     return {f"{prefix}pitch_deviation_semitones": distances, f"{prefix}pitch_range_ratio": ranges}
 
 
-def measure_voices(samples: Sequence[Sample], encoder: SpeakerEncoder) -> Values:
+def measure_voices(speech: Speech, encoder: SpeakerEncoder) -> Values:
     """Likeness to the prompt's voice, and how far beyond that to the nearest other speaker; silence is like none.
 
     The reference's own likeness to its prompt stands beside: what the encoder makes of one speaker's two recordings.
     """
-    readings = readings_of(samples)
-    own = {one.line["id"]: encoder.portray(one.audio, one.sample_rate_hz) for one in readings}
-    prompts = {one.line["id"]: encoder.portray(one.prompt, one.sample_rate_hz) for one in readings}
+    own = {one.line["id"]: encoder.portray(one.audio, one.sample_rate_hz) for one in speech.readings}
+    prompts = {one.line["id"]: encoder.portray(one.prompt, one.sample_rate_hz) for one in speech.readings}
     spoken = [encoder.portray(one.audio, one.reading.sample_rate_hz)
-              if is_audible(one.audio, one.reading.sample_rate_hz) else None for one in samples]
+              if is_audible(one.audio, one.reading.sample_rate_hz) else None for one in speech.samples]
     centre = torch.stack(list(own.values())).mean(dim=0) * encoder.is_centred
     by_speaker: dict[str, list[Tensor]] = defaultdict(list)
-    for one in readings:
+    for one in speech.readings:
         by_speaker[one.line["speaker"]].append(prompts[one.line["id"]] - centre)
 
     def likeness(portraits: Sequence[tuple[Reading, Tensor | None]], prefix: str) -> Values:
@@ -64,5 +65,5 @@ def measure_voices(samples: Sequence[Sample], encoder: SpeakerEncoder) -> Values
                 beyond.append(Measured(reading.sentence, margin(portrait, prompt, others)))
         return {f"{prefix}speaker_similarity": near, f"{prefix}speaker_margin": beyond}
 
-    return likeness([(sample.reading, portrait) for sample, portrait in zip(samples, spoken, strict=True)], "") | \
-        likeness([(reading, own[reading.line["id"]]) for reading in readings], "reference_")
+    samples = [(one.reading, portrait) for one, portrait in zip(speech.samples, spoken, strict=True)]
+    return likeness(samples, "") | likeness([(one, own[one.line["id"]]) for one in speech.readings], "reference_")

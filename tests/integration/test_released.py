@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from stages.__main__ import main
 from stages.core.artifacts.files import read_jsonl
 from stages.core.model.checkpoint import load_conditioner, read_trained_tensors
 from stages.core.model.settings import read_settings
@@ -13,6 +15,7 @@ from stages.core.text.tokenizer import Tokenizer
 from stages.core.training.features import FeatureSet
 from tests.released_base import CODES, PIECES
 from tests.released_project import BASE, SCHEDULE, make_released_project, run_schedule
+from tests.tiny_judge import wav2vec2
 
 SPEECH_FIGURES = (
     "phone_error_rate", "codes_phone_error_rate", "reference_phone_error_rate", "speaker_similarity",
@@ -51,6 +54,17 @@ def test_codes_are_measured_and_speech_is_not(project):
         assert metrics["duration_ratio"]["mean"] > 0 and metrics["latent_cosine"]["mean"] <= 1
         assert read_jsonl(Path(f"data/evaluation/{phase}/samples/samples.jsonl")) == []
     assert "unmeasured" in Path("reports/index.html").read_text(encoding="utf-8")
+
+
+def test_the_floor_of_a_brought_judge_is_measured_without_a_decoder(project, tmp_path):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["evaluate_speech"] |= {"judge": str(wav2vec2(tmp_path / "judge"))}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
+    assert main(["evaluate_speech", "--phase", "base", "--config", str(tmp_path / "params.yaml"),
+                 "--output", str(tmp_path / "out")]) == 0
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert metrics["character_error_rate"] is None and metrics["reference_character_error_rate"]["mean"] > 0.5
+    assert metrics["reference_character_error_rate"]["sentences"] == metrics["stop_rate"]["sentences"]
 
 
 def test_the_export_is_a_released_base_with_the_new_pieces(project):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+import yaml
 from peft import PeftModel
 from safetensors.torch import load_file
 
@@ -18,6 +19,7 @@ from stages.core.params.strict import load_section
 from stages.core.tracking.mlflow_store import open_store
 from stages.evaluate_speech import speak
 from stages.evaluate_speech.figures import FIGURES
+from tests.tiny_judge import wav2vec2, x_vectors
 from tests.tiny_project import make_project
 
 CHAIN = [
@@ -74,6 +76,29 @@ def test_evaluation_writes_every_figure_and_the_same_sentences(project):
     for row in samples[1]:
         assert soundfile.info(Path("data/evaluation/polish/samples") / row["file"]).samplerate == 16000
         assert row["id"].startswith(row["speaker"]) and row["prompt"] != row["reference"]
+
+
+def test_a_judge_and_an_encoder_that_are_brought_along_take_the_place_of_the_bases_own(project, tmp_path):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["evaluate_speech"] |= {"judge": str(wav2vec2(tmp_path / "judge")), "base_judge": "none",
+                                  "speaker_encoder": str(x_vectors(tmp_path / "encoder")), "emotion_sentences_max": 0}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
+    command = ["evaluate_speech", "--phase", "polish", "--config", str(tmp_path / "params.yaml"),
+               "--output", str(tmp_path / "out")]
+    assert main(command) == 0
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    unmeasured = {name for name, figure in metrics.items() if figure is None and "pitch" not in name}
+    assert unmeasured == {
+        "unreplayed_language_cross_entropy",
+        *(name for name in FIGURES if "pitch" not in name and (
+            "phone" in name or "emotion" in name or "seed_code" in name
+            or "base_language_" in name and "_error_" in name)),
+    }
+    # a judge that says one letter whatever it hears errs on the reference as on the sample
+    assert metrics["word_error_rate"]["mean"] == metrics["reference_word_error_rate"]["mean"] == 1
+    assert metrics["speaker_similarity"]["mean"] <= 1.0001
+    [row, *_] = read_jsonl(tmp_path / "out/samples/samples.jsonl")
+    assert (row["symbols"], row["heard"]) == ("characters", "ሰ") and " " in row["expected"]
 
 
 def test_the_export_is_a_base_with_the_last_phase_inside(project):

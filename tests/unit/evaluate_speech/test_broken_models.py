@@ -16,7 +16,7 @@ from stages.evaluate_speech.draw import Drawn, measure_lengths
 from stages.evaluate_speech.figures import make_figures
 from stages.evaluate_speech.judge import PhoneJudge
 from stages.evaluate_speech.likeness import SpectrumEncoder
-from stages.evaluate_speech.listen import Reading, Sample, hear, measure_errors, measure_faults
+from stages.evaluate_speech.listen import Reading, Sample, Speech, hear, measure_errors, measure_faults
 from stages.evaluate_speech.prosody import measure_pitch, measure_voices
 from tests.unit.evaluate_speech.stand_ins import config
 
@@ -46,8 +46,8 @@ def readings(adapter) -> list[Reading]:
         for place, text in enumerate(TEXTS):
             line = {"id": f"{speaker.variant}-{place}", "text_normalised": text, "speaker": speaker.variant}
             prompt = audio[(place + 1) % len(TEXTS)]
-            coded = adapter.decode(adapter.analyse(audio[place]).codes, prompt)
-            found.append(Reading((place,), line, line, audio[place], prompt, coded, RATE_HZ))
+            codes = adapter.analyse(audio[place]).codes
+            found.append(Reading((place,), line, line, audio[place], prompt, codes, RATE_HZ))
     return found
 
 
@@ -56,7 +56,7 @@ def measure(readings, adapter, settings, speak):
     samples, drawn = [], []
     judge = PhoneJudge(BASE, settings)
     for place, reading in enumerate(readings):
-        codes = adapter.analyse(reading.audio).codes
+        codes = reading.codes
         said = speak(reading, codes, place)
         is_audio = said.is_floating_point()
         spoken = adapter.analyse(said).codes if is_audio and len(said) else said.long() if len(said) else codes[:0]
@@ -64,10 +64,11 @@ def measure(readings, adapter, settings, speak):
                     0, spoken, True)
         drawn.append(one)
         samples.append(Sample(reading, one, said if is_audio else adapter.decode(said, reading.prompt)))
-    hearing = hear(samples, judge, lambda line: "am")
+    speech = Speech(samples, readings, [adapter.decode(one.codes, one.prompt) for one in readings])
+    hearing = hear(speech, judge, lambda line: "am")
     values = measure_errors(hearing.samples, judge, "") | measure_errors(hearing.references, judge, "reference_") \
         | measure_errors(hearing.coded, judge, "codes_") | measure_faults(hearing.samples, "") \
-        | measure_pitch(samples) | measure_voices(samples, SpectrumEncoder(settings)) | measure_lengths(drawn, config())
+        | measure_pitch(speech) | measure_voices(speech, SpectrumEncoder(settings)) | measure_lengths(drawn, config())
     return {name: figure["mean"] for name, figure in make_figures(values, 0).items() if figure}
 
 
@@ -120,3 +121,13 @@ def test_another_speakers_voice_has_no_margin_and_another_melody(readings, adapt
     found = measure(readings, adapter, settings, lambda reading, codes, place: readings[(place + 3) % 6].audio)
     assert found["speaker_margin"] < 0 < found["reference_speaker_margin"]
     assert found["pitch_deviation_semitones"] > 4
+
+
+def test_without_a_decoder_the_floor_is_measured_and_nothing_else(readings, settings):
+    speech, judge = Speech([], readings, []), PhoneJudge(BASE, settings)
+    hearing = hear(speech, judge, lambda line: "am")
+    values = measure_errors(hearing.samples, judge, "") | measure_errors(hearing.references, judge, "reference_") \
+        | measure_errors(hearing.coded, judge, "codes_") | measure_pitch(speech) \
+        | measure_voices(speech, SpectrumEncoder(settings))
+    measured = {name for name, figure in make_figures(values, 0).items() if figure}
+    assert measured == {"reference_phone_error_rate", "reference_speaker_similarity", "reference_speaker_margin"}

@@ -1,6 +1,5 @@
 """Models that a user brings, as transformers writes them: a CTC judge and a speaker encoder, tiny and random."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
@@ -14,56 +13,10 @@ from stages.core.text.normalise import Normaliser
 from stages.evaluate_speech.judge import TextJudge, load_judge, read_as_written
 from stages.evaluate_speech.likeness import XVectorEncoder, load_speaker_encoder, similarity
 from stages.evaluate_speech.transformers_models import SpeechModel
+from tests.tiny_judge import LETTERS, w2v_bert, wav2vec2, write_tokenizer, x_vectors
 
 CPU = torch.device("cpu")
-LETTERS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ሠሰላምነው5"]
-SMALL = {
-    "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "conv_dim": (8, 8),
-    "conv_kernel": (10, 8), "conv_stride": (5, 8), "num_feat_extract_layers": 2, "num_conv_pos_embeddings": 4,
-    "num_conv_pos_embedding_groups": 2, "vocab_size": len(LETTERS), "pad_token_id": 0,
-}
 TONE = torch.sin(torch.arange(16000) * 0.1) * 0.3
-
-
-def write_tokenizer(folder):
-    folder.mkdir(exist_ok=True)
-    (folder / "letters.json").write_text(json.dumps({letter: place for place, letter in enumerate(LETTERS)}))
-    transformers.Wav2Vec2CTCTokenizer(str(folder / "letters.json")).save_pretrained(folder)
-
-
-def write_ctc(folder, model, extractor, says):
-    """Save a model whose every frame says one letter."""
-    write_tokenizer(folder)
-    with torch.no_grad():
-        model.lm_head.bias[LETTERS.index(says)] = 100.0
-    model.save_pretrained(folder)
-    extractor.save_pretrained(folder)
-    return folder
-
-
-def wav2vec2(folder, says="ሰ"):
-    torch.manual_seed(0)
-    extractor = transformers.Wav2Vec2FeatureExtractor(sampling_rate=16000)
-    return write_ctc(folder, transformers.Wav2Vec2ForCTC(transformers.Wav2Vec2Config(**SMALL)), extractor, says)
-
-
-def w2v_bert(folder, says="ላ"):
-    torch.manual_seed(0)
-    config = transformers.Wav2Vec2BertConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, vocab_size=len(LETTERS),
-        feature_projection_input_dim=160, pad_token_id=0,
-    )
-    extractor = transformers.SeamlessM4TFeatureExtractor()
-    return write_ctc(folder, transformers.Wav2Vec2BertForCTC(config), extractor, says)
-
-
-def x_vectors(folder):
-    torch.manual_seed(0)
-    config = transformers.WavLMConfig(**SMALL, tdnn_dim=(8, 8), tdnn_kernel=(3, 3), tdnn_dilation=(1, 1),
-                                      xvector_output_dim=12, num_buckets=8, max_bucket_distance=16)
-    transformers.WavLMForXVector(config).save_pretrained(folder)
-    transformers.Wav2Vec2FeatureExtractor(sampling_rate=16000).save_pretrained(folder)
-    return folder
 
 
 @pytest.mark.parametrize(("make", "heard"), [(wav2vec2, "ሰ"), (w2v_bert, "ላ")])
