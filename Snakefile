@@ -4,6 +4,7 @@
 #   -> evaluate_speech of the base and of every phase -> report;  export_model of the last phase
 #
 #   snakemake --cores 8 all        run what is stale         snakemake -n all              say what would run
+#   snakemake compare              strategies side by side, from compare/dvc.yaml: docs/strategies.md
 #   snakemake --dag | dot -T svg   draw the graph            snakemake --report run.html   describe the last run
 import os
 import sys
@@ -12,7 +13,7 @@ sys.path.insert(0, workflow.basedir)
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 
 from stages.core.errors import UserError
-from workflow.cores import usable_cores
+from workflow.cores import has_gpu, usable_cores
 from workflow.stamps import Stamps, stamp_path
 
 try:
@@ -34,9 +35,15 @@ include: "workflow/rules/corpus.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/delivery.smk"
+include: "workflow/rules/comparison.smk"
 
 
 rule all:
     default_target: True
     input:
         stamps.all(),
+
+
+rule compare:
+    input:
+        stamps.all("compare/dvc.yaml"),

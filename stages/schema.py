@@ -23,6 +23,7 @@ STAGES = (
     "evaluate_speech",
     "export_model",
     "report",
+    "compare_strategies",
 )
 PHASES = "phases"
 PHASE_MODEL = ("stages.finetune.config", "Phase")
@@ -64,6 +65,7 @@ def params_problems(params: Mapping[str, Any]) -> list[str]:
     if PHASES in params:
         problems += all_phases_problems(params[PHASES])
     problems += export_problems(params)
+    problems += comparison_problems(params)
     problems += [
         f"{field}: a key must not be named '{field.rsplit('.', 1)[-1]}': DVC leaves it out of its run cache key"
         for field in fields_named(params, DROPPED_BY_RUN_CACHE)
@@ -114,6 +116,28 @@ def export_problems(params: Mapping[str, Any]) -> list[str]:
     if export["phase"] in phases and export["phase"] != BASE:
         return []
     return [f"export_model.phase: must be one of {', '.join(map(str, phases))} (got {export['phase']!r})"]
+
+
+def comparison_problems(params: Mapping[str, Any]) -> list[str]:
+    """Every strategy's phases, put together from those of the schedule, must be sound phases."""
+    phases = params.get(PHASES)
+    try:
+        comparison = load_model(*SECTIONS["compare_strategies"]).model_validate(params.get("compare_strategies"))
+    except ValidationError:
+        return []  # told with its section
+    strategies: Mapping[str, list[Any]] = getattr(comparison, "strategies", {})
+    if not isinstance(phases, Mapping) or not all(isinstance(phase, Mapping) for phase in phases.values()):
+        return []
+    resolve = import_module(SECTIONS["compare_strategies"][0]).resolve_phases
+    problems = []
+    for name, strategy in strategies.items():
+        where = f"compare_strategies.strategies.{name}"
+        unknown = [phase.like for phase in strategy if phase.like not in phases]
+        problems += [f"{where}: like must be one of {', '.join(map(str, phases))} (got {like!r})" for like in unknown]
+        if not unknown and not all_phases_problems(phases):
+            for phase, content in resolve(strategy, phases).items():
+                problems += section_problems(load_model(*PHASE_MODEL), content, f"{where}.{phase}")
+    return problems
 
 
 def fields_named(content: Any, names: tuple[str, ...], prefix: str = "") -> Iterator[str]:

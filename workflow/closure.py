@@ -1,21 +1,23 @@
 """Which source files a stage runs, and the `deps:` that name exactly those in dvc.yaml.
 
 python -m workflow.closure            print each stage's code deps
-python -m workflow.closure --write    put them into dvc.yaml
+python -m workflow.closure --write    put them into dvc.yaml and compare/dvc.yaml
 
-The walk is over import statements, those inside functions too. The runner and the schema import every stage and are
-no part of any: they decide whether a stage may start, never what it computes.
+The walk is over import statements, those inside functions too, and on into stages that a stage starts as commands. The
+runner and the schema import every stage and are no part of any: they decide whether a stage may start, never what it
+computes.
 """
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "stages"
 CORE = Path(PACKAGE, "core")
 GENERATED = ("__pycache__", ".gitignore")
+PIPELINES = ("dvc.yaml", "compare/dvc.yaml")
 
 
 def module_file(module: str, root: Path) -> Path | None:
@@ -81,14 +83,41 @@ def data_beside(file: Path, root: Path) -> set[Path]:
     return found
 
 
-def code_deps(stage: str, root: Path = ROOT) -> list[str]:
-    """Give the shortest list of files and folders that covers a stage's import closure, its data and no other code."""
-    own = Path(PACKAGE, stage)
-    core = {file for file in import_closure(f"{PACKAGE}.{stage}.__main__", root) if own not in file.parents}
-    for file in sorted(core):
+def code_deps(entry: str, root: Path = ROOT) -> list[str]:
+    """Give the shortest list of files and folders that covers an entry's import closure, its data and no other code.
+
+    Args:
+        entry: a stage, whose folder then counts as a whole, or one part of it, such as compare_strategies.plan.
+    """
+    stage, _, part = entry.partition(".")
+    files = import_closure(f"{PACKAGE}.{stage}.{part or '__main__'}", root)
+    folders = set() if part else {Path(PACKAGE, stage)}
+    for started in sorted(started_stages(files, root)):
+        files |= import_closure(f"{PACKAGE}.{started}.__main__", root)
+        folders.add(Path(PACKAGE, started))
+    files = {file for file in files if not folders & set(file.parents)}
+    for file in sorted(files):
         if CORE in file.parents:
-            core |= data_beside(file, root)
-    return sorted([own.as_posix(), *covering_paths(core, root)])
+            files |= data_beside(file, root)
+    return sorted([*(folder.as_posix() for folder in folders), *covering_paths(files, root)])
+
+
+def started_stages(files: Iterable[Path], root: Path) -> set[str]:
+    """Give the stages that files start as commands: those whose package a string in them names in full."""
+    found = set()
+    for file in files:
+        for node in ast.walk(ast.parse((root / file).read_text(encoding="utf-8"))):
+            named = node.value.split(".") if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+            if len(named) == 2 and named[0] == PACKAGE and (root / PACKAGE / named[1] / "__main__.py").is_file():
+                found.add(named[1])
+    return found
+
+
+def entry_of(command: str, root: Path = ROOT) -> str:
+    """Give the entry that a stage's command starts: `python -m stages STAGE [PART | options]`."""
+    stage, *rest = command.split()[3:]
+    part = rest[0] if rest else ""
+    return f"{stage}.{part}" if (root / PACKAGE / stage / f"{part}.py").is_file() else stage
 
 
 def covering_paths(files: set[Path], root: Path) -> set[str]:
@@ -99,11 +128,6 @@ def covering_paths(files: set[Path], root: Path) -> set[str]:
         whole = next((room for room in rooms if content_files(room, root) <= files), None)
         paths.add((whole or file).as_posix())
     return paths
-
-
-def stage_of(dvc_stage: str) -> str:
-    """Map a name in dvc.yaml to the folder of its code: the untouched base has an evaluation of its own."""
-    return dvc_stage.removesuffix("_base")
 
 
 def is_code(dep: str) -> bool:
@@ -118,10 +142,12 @@ def write_deps(path: Path = ROOT / "dvc.yaml") -> list[str]:
     yaml = YAML()
     yaml.width = 120
     content = yaml.load(path.read_text(encoding="utf-8"))
+    root = path.parent if path.parent.name != "compare" else path.parent.parent
     changed = []
     for name, stage in content["stages"].items():
-        deps = stage.get("do", stage)["deps"]
-        wanted = [dep for dep in deps if not is_code(dep)] + code_deps(stage_of(name), path.parent)
+        definition = stage.get("do", stage)
+        deps = definition["deps"]
+        wanted = [dep for dep in deps if not is_code(dep)] + code_deps(entry_of(definition["cmd"], root), root)
         if list(deps) != wanted:
             changed.append(name)
             deps[:] = wanted
@@ -136,7 +162,8 @@ def main() -> int:
     from stages.schema import STAGES
 
     if "--write" in sys.argv[1:]:
-        print("dvc.yaml: updated " + (", ".join(write_deps()) or "nothing"))
+        for name in PIPELINES:
+            print(f"{name}: updated " + (", ".join(write_deps(ROOT / name)) or "nothing"))
         return 0
     for stage in STAGES:
         print("\n    - ".join([f"{stage}:", *code_deps(stage)]))

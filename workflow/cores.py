@@ -6,6 +6,12 @@ from pathlib import Path
 import psutil
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+GPU_DEVICES = Path("/proc/driver/nvidia/gpus")
+
+
+def has_gpu() -> bool:
+    """Tell whether this machine has a GPU, without loading what would compute on it."""
+    return GPU_DEVICES.is_dir() and any(GPU_DEVICES.iterdir())
 
 
 def usable_cores() -> int:

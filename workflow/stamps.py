@@ -31,8 +31,13 @@ def stamp_path(stage: str) -> str:
     return f"{FOLDER.as_posix()}/{stage}"
 
 
+def name_of(stage: Any) -> str:
+    """Name a stage as the rules do, whichever dvc.yaml it stands in; what `dvc add` versions goes by its file."""
+    return str(getattr(stage, "name", None) or stage.addressing)
+
+
 class Stamps:
-    """The stages of dvc.yaml, what each needs, and their stamps."""
+    """The stages of every dvc.yaml, what each needs, and their stamps."""
 
     def __init__(self, is_main_process: bool):
         """Read the stage graph from DVC and, in the main process, draw the mirror.
@@ -46,7 +51,7 @@ class Stamps:
 
         self._repo = Repo(".", _wait_for_lock=True)
         self._graph = self._repo.index.graph
-        self._stages = {stage.addressing: stage for stage in self._graph}
+        self._stages = {name_of(stage): stage for stage in self._graph}
         if is_main_process:
             self._require_sources()
             self._lock = hold_run_lock()
@@ -59,16 +64,21 @@ class Stamps:
         if stage not in self._stages:
             raise UserError(f"dvc.yaml: no stage {stage!r}; it has {', '.join(sorted(self._stages))}")
         needed = self._graph.successors(self._stages[stage])
-        return sorted(stamp_path(other.addressing) for other in needed if other.cmd)
+        return sorted(stamp_path(name_of(other)) for other in needed if other.cmd)
+
+    def address(self, stage: str) -> str:
+        """Give a stage as DVC is to be asked for it."""
+        return str(self._stages[stage].addressing)
 
     @property
     def pull_option(self) -> str:
         """Give DVC's option to look into the remote's run cache; without a remote it would only warn."""
         return "--pull" if self._repo.config["core"].get("remote") else ""
 
-    def all(self) -> list[str]:
-        """Give the stamps of every stage of dvc.yaml."""
-        return sorted(stamp_path(name) for name, stage in self._stages.items() if stage.cmd)
+    def all(self, pipeline: str = "dvc.yaml") -> list[str]:
+        """Give the stamps of every stage of a dvc.yaml."""
+        return sorted(stamp_path(name) for name, stage in self._stages.items()
+                      if stage.cmd and Path(stage.path_in_repo) == Path(pipeline))
 
     def _require_sources(self) -> None:
         """Refuse to start while a file that no stage makes is missing."""
@@ -84,11 +94,12 @@ class Stamps:
 
     def _mirror(self) -> None:
         """Give each clean stage its stamp and take it from each stale one."""
-        status = self._repo.status()
+        told = self._repo.status()
+        status = {name: told[stage.addressing] for name, stage in self._stages.items() if stage.addressing in told}
         for name in [name for name, state in status.items() if lost_only_its_cache(state)]:
             if all(unchanged(out) for out in self._stages[name].outs):
                 print(f"{name}: outputs are in place but not in DVC's cache; committing them", file=sys.stderr)
-                self._repo.commit(name, force=True)
+                self._repo.commit(self.address(name), force=True)
                 del status[name]
         FOLDER.mkdir(parents=True, exist_ok=True)
         for path in FOLDER.iterdir():

@@ -9,14 +9,28 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stages.compare_strategies.plan import PASSED_ON
 from stages.core.params.strict import read_params
 from stages.schema import DROPPED_BY_RUN_CACHE, PHASES, SECTIONS, STAGES, check_params, fields_named
-from workflow.closure import CORE, PACKAGE, code_deps, import_closure, imported_modules, is_code, module_file, stage_of
+from workflow.closure import (
+    CORE,
+    PACKAGE,
+    PIPELINES,
+    code_deps,
+    entry_of,
+    import_closure,
+    imported_modules,
+    is_code,
+    module_file,
+)
 from workflow.setup import UPSTREAM
 
 ROOT = Path(__file__).resolve().parents[2]
-DVC_STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-DEFINITIONS = {name: stage.get("do", stage) for name, stage in DVC_STAGES.items()}
+DEFINITIONS = {
+    name: stage.get("do", stage)
+    for pipeline in PIPELINES
+    for name, stage in yaml.safe_load((ROOT / pipeline).read_text())["stages"].items()
+}
 EVERY_STAGE_IS_KNOWN_TO = {Path("stages/__main__.py"), Path("stages/schema.py")}
 
 
@@ -43,9 +57,9 @@ def test_stage_imports_only_core_and_core_imports_no_stage(file):
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_code_deps_are_the_import_closure(name):
     declared = sorted(dep for dep in DEFINITIONS[name]["deps"] if is_code(dep))
-    wanted = code_deps(stage_of(name))
+    wanted = code_deps(entry_of(DEFINITIONS[name]["cmd"]))
     fix = "\n".join(f"    - {dep}" for dep in wanted)
-    assert declared == wanted, f"dvc.yaml, {name}: run `python -m workflow.closure --write`; the code deps are\n{fix}"
+    assert declared == wanted, f"{name}: run `python -m workflow.closure --write`; the code deps are\n{fix}"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -60,15 +74,26 @@ def test_every_module_of_a_stage_is_imported_by_one_that_is_run(stage):
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_params_are_the_sections_that_the_stage_loads(name):
     """`tracking` and `machine` change no result, so they are no param of any stage."""
-    stage = stage_of(name)
+    entry = entry_of(DEFINITIONS[name]["cmd"])
+    loaded = loaded_sections(entry) | (set(PASSED_ON) if entry == "compare_strategies.plan" else set())
+    declared = {param.split(".")[0] for param in DEFINITIONS[name].get("params", [])}
+    assert declared == loaded, f"{name}: params must be {', '.join(sorted(loaded))}"
+
+
+def loaded_sections(entry):
+    """Sections that the code of an entry reads, those aside that decide no result."""
+    stage, _, part = entry.partition(".")
     loaded = set()
-    for file in import_closure(f"{PACKAGE}.{stage}.__main__"):
+    for file in import_closure(f"{PACKAGE}.{stage}.{part or '__main__'}"):
         if Path(PACKAGE, stage) in file.parents:
-            loaded |= set(re.findall(r'load_section\(\w+, "(\w+)"', (ROOT / file).read_text()))
-            loaded |= {PHASES} if re.search(r'params(\(\))?(\.get\(|\[)"phases"', (ROOT / file).read_text()) else set()
-    loaded -= {"tracking", "machine"}
-    declared = {param.split(".")[0] for param in DEFINITIONS[name]["params"]}
-    assert declared == loaded, f"dvc.yaml, {name}: params must be {', '.join(sorted(loaded))}"
+            loaded |= set(re.findall(r'load_section\(\w+, "(\w+)"', read(file)))
+            loaded |= {PHASES} if re.search(r'params(\(\))?(\.get\(|\[)"phases"', read(file)) else set()
+    return loaded - {"tracking", "machine"}
+
+
+def test_a_run_of_the_comparison_is_handed_every_section_that_its_commands_read():
+    read_by_commands = loaded_sections("finetune") | loaded_sections("evaluate_speech")
+    assert read_by_commands - {PHASES} <= set(PASSED_ON), "stages/compare_strategies/plan.py: PASSED_ON must hold these"
 
 
 def test_one_name_everywhere():
@@ -78,10 +103,11 @@ def test_one_name_everywhere():
         rules |= set(re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE))
     assert folders == set(STAGES)
     assert rules == set(DEFINITIONS)
-    assert {stage_of(name) for name in DEFINITIONS} == set(STAGES)
+    assert {definition["cmd"].split()[3] for definition in DEFINITIONS.values()} == set(STAGES)
     assert set(STAGES) <= set(SECTIONS)
     for name, definition in DEFINITIONS.items():
-        assert definition["cmd"].split()[:4] == ["python", "-m", "stages", stage_of(name)]
+        assert definition["cmd"].split()[:3] == ["python", "-m", "stages"]
+        assert name.startswith(definition["cmd"].split()[3])
 
 
 @pytest.mark.parametrize("stage", STAGES)

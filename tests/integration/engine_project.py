@@ -13,6 +13,7 @@ STAND_INS = ROOT / "tests" / "fixtures" / "engine_project"
 REAL = (
     "Snakefile",
     "dvc.yaml",
+    "compare/dvc.yaml",
     ".dvcignore",
     ".gitignore",
     "data/recordings/README.md",
@@ -67,7 +68,7 @@ class EngineProject:
 
     def _lay_out_sources(self) -> None:
         """Put some content wherever dvc.yaml names a source."""
-        stages = yaml.safe_load((self.folder / "dvc.yaml").read_text())["stages"].values()
+        stages = {**self.stages("dvc.yaml"), **self.stages("compare/dvc.yaml")}.values()
         for stage in stages:
             for dep in stage.get("do", stage)["deps"]:
                 path = self.folder / dep
@@ -81,6 +82,10 @@ class EngineProject:
         base.mkdir(parents=True)
         for name in ("config.yaml", "model.safetensors"):
             (base / name).write_text(name)
+
+    def stages(self, pipeline: str) -> dict:
+        """Give the definitions of a dvc.yaml."""
+        return yaml.safe_load((self.folder / pipeline).read_text())["stages"]
 
     def copy(self, folder: Path) -> "EngineProject":
         """Copy a tree that ran, with its cache and its locks."""
@@ -130,13 +135,13 @@ class EngineProject:
         path = self.folder / "executed.txt"
         return path.read_text().splitlines() if path.exists() else []
 
-    def is_clean(self) -> bool:
-        """Tell whether DVC sees nothing stale."""
-        return "up to date" in self.run("dvc status")
+    def is_clean(self, pipeline: str = "dvc.yaml") -> bool:
+        """Tell whether DVC sees nothing stale in a pipeline."""
+        return "up to date" in self.run(f"dvc status {pipeline}")
 
-    def plan(self) -> list[str]:
+    def plan(self, target: str = "all") -> list[str]:
         """Give the stages that Snakemake would run, sorted."""
-        said = self.run("snakemake -n --quiet rules -- all") + self.run("snakemake --summary all")
+        said = self.run(f"snakemake -n --quiet rules -- {target}") + self.run(f"snakemake --summary {target}")
         return sorted(
             line.split("\t")[0].rsplit("/", 1)[-1]
             for line in said.splitlines()

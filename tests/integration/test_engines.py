@@ -50,7 +50,9 @@ def test_nothing_of_the_run_is_left_for_git_but_the_lock_file(finished_project):
     said = finished_project.run("git status --short --untracked-files=all")
     sources = ("stages/", "workflow/", "profiles/", "data/base", "data/text", "data/recordings", ".dvc")
     left = [line[3:] for line in said.splitlines() if not line[3:].startswith(sources)]
-    assert sorted(left) == [".gitignore", "Snakefile", "dvc.lock", "dvc.yaml", "executed.txt", "params.yaml"]
+    assert sorted(left) == [
+        ".gitignore", "Snakefile", "compare/dvc.yaml", "dvc.lock", "dvc.yaml", "executed.txt", "params.yaml",
+    ]
 
 
 @pytest.mark.parametrize("engine, other", [("snakemake", "dvc"), ("dvc", "snakemake")])

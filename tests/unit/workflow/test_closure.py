@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.closure import code_deps, import_closure, write_deps
+from workflow.closure import code_deps, entry_of, import_closure, write_deps
 
 FILES = {
     "stages/__init__.py": "",
@@ -60,9 +60,22 @@ def test_deps_name_the_room_where_all_of_it_is_used(root):
     assert code_deps("speak", root) == expected
 
 
+def test_a_part_of_a_stage_is_covered_by_its_own_files_and_the_stages_it_starts(root):
+    folder = root / "stages/compare"
+    folder.mkdir()
+    (folder / "__main__.py").write_text("from stages.core.text import letters\n")
+    (folder / "run.py").write_text('from stages.compare.naming import name\nSTARTED = "stages.speak"\n')
+    (folder / "naming.py").write_text("def name(): ...\n")
+    assert code_deps("compare.run", root) == [
+        "stages/compare/naming.py", "stages/compare/run.py", *code_deps("speak", root)]
+    assert entry_of("python -m stages compare run fast-1", root) == "compare.run"
+    assert entry_of("python -m stages compare --all", root) == entry_of("python -m stages compare", root) == "compare"
+
+
 def test_written_deps_keep_data_deps_and_comments(root: Path):
     path = root / "dvc.yaml"
-    path.write_text("# why\nstages:\n  speak:\n    cmd: x\n    deps:\n    - data/text\n    - stages/gone\n")
+    definition = "cmd: python -m stages speak\n    deps:\n    - data/text\n    - stages/gone\n"
+    path.write_text(f"# why\nstages:\n  speak:\n    {definition}")
     assert write_deps(path) == ["speak"]
     assert write_deps(path) == []
     assert path.read_text().startswith("# why\n")

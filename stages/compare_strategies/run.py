@@ -1,0 +1,227 @@
+"""One run: its phases by the trainer, its last checkpoint by the evaluation, each as a command of its own.
+
+data/comparison/plan, data/checkpoints/base, data/features, data/corpus, base -> data/comparison/runs/<run>/
+    metrics.json    tokens, cost and figures of its phases, and the evaluation's
+    curves.csv      figures over the tokens of the run
+
+Checkpoints and saved states lie in .resume/compare_strategies/<run>/ until the result is in place.
+"""
+
+import csv
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.compare_strategies.runs import PLAN, RUNS, Run, planned_runs, read_run
+from stages.core.artifacts.files import output_folder, read_json, write_json, write_text
+from stages.core.errors import Diverged, Interrupted, UserError
+from stages.core.params.command import run_command, stage_parser
+from stages.core.params.strict import PARAMS_FILE, read_params
+from stages.core.tracking.mlflow_runs import stage_run
+from stages.core.tracking.mlflow_store import COMPARISON, UNRECORDED
+from stages.core.training.features import INDEX_FILE
+
+START, FEATURES = Path("data/checkpoints/base"), Path("data/features")
+WORK = Path(".resume/compare_strategies")
+FINETUNE, EVALUATE = "stages.finetune", "stages.evaluate_speech"
+COSTS = ("tokens_per_second", "peak_memory_gib", "training_memory_gib", "training_seconds", "trained_parameters")
+LARGEST = ("trained", "total", "peak_memory_gib", "training_memory_gib")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave.
+
+    Attributes:
+        metrics: content of its metrics.json.
+        curve: points of all phases, tokens counted from the start of the run.
+    """
+
+    metrics: dict[str, Any]
+    curve: list[dict[str, str]]
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = stage_parser("compare_strategies.run", __doc__)
+    parser.add_argument("name", help="a run of the plan, such as full-small-1")
+    run, content = read_run(parser.parse_args(argv).name)
+    print(f"{run.name}: {' > '.join(run.ends)}, {run.tokens:,} tokens of the {run.corpus} corpus, seed {run.seed}, "
+          f"learning rates x {run.rate_factor:g}", flush=True)
+    outcome = carry_out(run, content)
+    with output_folder(RUNS / run.name) as folder:
+        write_json(folder / "metrics.json", outcome.metrics)
+        write_text(folder / "curves.csv", as_csv(outcome.curve))
+    record(run, content, outcome)
+    shutil.rmtree(WORK / run.name, ignore_errors=True)
+    print(tell_progress(run, outcome.metrics), flush=True)
+    return 0
+
+
+def carry_out(run: Run, content: dict[str, Any]) -> Outcome:
+    """Train and evaluate; phases that an earlier, killed attempt finished cost seconds.
+
+    Raises:
+        UserError: a command failed.
+        Interrupted: a signal asked to stop; the trainer has saved its state.
+    """
+    work = WORK / run.name
+    work.mkdir(parents=True, exist_ok=True)
+    params = work / "params.yaml"
+    here = {"machine": read_params(PARAMS_FILE)["machine"], "tracking": {"uri": UNRECORDED, "experiment": run.strategy}}
+    write_text(params, yaml.safe_dump({**content, **here}, sort_keys=False, allow_unicode=True))
+    phases: list[dict[str, Any]] = []
+    curve: list[dict[str, str]] = []
+    began, seen, start, failed = time.monotonic(), 0, START, None
+    try:
+        for name, end in run.ends.items():
+            phases.append(train_phase(run, name, start, max(1, end - seen), params))
+            start = work / "checkpoints" / name
+            curve += read_curve(start / "curves.csv", name, seen)
+            seen += phases[-1]["tokens_seen"]
+        last = next(reversed(run.ends))
+        start_command(run, EVALUATE, "--phase", last, "--config", params, "--model_path", start,
+                      "--output", work / "evaluation")
+    except Diverged as error:
+        failed = str(error)
+    metrics = {
+        "run": asdict(run), "diverged": failed, "date": datetime.now(UTC).date().isoformat(),
+        **summarise(phases), "run_seconds": round(time.monotonic() - began, 1), "phases": phases,
+        "evaluation": {} if failed else read_json(work / "evaluation/metrics.json"),
+    }
+    return Outcome(metrics, curve)
+
+
+def train_phase(run: Run, name: str, start: Path, tokens: int, params: Path) -> dict[str, Any]:
+    """Train one phase for so many tokens; its size, length and cost."""
+    work = WORK / run.name
+    output, cost = work / "checkpoints" / name, work / "costs" / f"{name}.json"
+    cost.parent.mkdir(exist_ok=True)
+    start_command(
+        run, FINETUNE, "--phase", name, "--config", params, "--model_path", start, "--tokens_max", tokens,
+        "--train_manifest", PLAN / run.corpus / INDEX_FILE, "--val_manifest", FEATURES / INDEX_FILE,
+        "--output", output, "--resume", work / "states", "--cost", cost,
+    )
+    summary = read_json(output / "summary.json")
+    told = {key: summary[key] for key in ("approach", "steps", "epochs", "tokens_seen", "handed_on")}
+    return {"name": name, **told, **summary["parameters"], **read_json(cost)}
+
+
+def summarise(phases: list[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of the run from those of its phases; a phase that was resumed has no time of its own."""
+    whole = bool(phases) and not any(phase["resumed"] for phase in phases)
+    tokens, seconds = (sum(phase[key] for phase in phases) for key in ("tokens", "seconds"))
+    largest = {key: max((phase[key] for phase in phases), default=None) for key in LARGEST}
+    return {
+        "trained_parameters": largest["trained"], "parameters": largest["total"],
+        "tokens_seen": sum(phase["tokens_seen"] for phase in phases),
+        "training_seconds": round(seconds, 1) if whole else None,
+        "tokens_per_second": round(tokens / seconds, 1) if tokens else None,
+        "peak_memory_gib": largest["peak_memory_gib"], "training_memory_gib": largest["training_memory_gib"],
+        "device": phases[0]["device"] if phases else None, "threads": phases[0]["threads"] if phases else None,
+    }
+
+
+def start_command(run: Run, module: str, *arguments: Any) -> None:
+    """Run a module to its end; what it says is shown with the run's name before it.
+
+    Raises:
+        Diverged, UserError: it ended by its own error, told in its last line.
+        Interrupted: a signal ended it.
+    """
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    said = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+                          env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True) as child, pass_on(child):
+        assert child.stdout
+        for line in child.stdout:
+            said = line.rstrip() or said
+            print(f"{run.name:<28}{line.rstrip()}", flush=True)
+        status = child.wait()
+    if status < 0 or status > 128:
+        raise Interrupted(-status if status < 0 else status - 128)
+    if status:
+        kind = Diverged if status == Diverged.status else UserError
+        raise kind(f"{run.name}: {module}: {said.removeprefix('error: ')}")
+
+
+@contextmanager
+def pass_on(child: subprocess.Popen[str]) -> Iterator[None]:
+    """Hand signals that ask to stop to the command, which saves its state and ends.
+
+    It stands in a session of its own, so that a terminal's Ctrl-C reaches it once: a second one would end it unsaved.
+    """
+    def hand(number: int, frame: Any) -> None:
+        if child.poll() is None:
+            child.send_signal(number)
+
+    before = {number: signal.signal(number, hand) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def read_curve(path: Path, phase: str, tokens_before: int) -> list[dict[str, str]]:
+    """Points of a phase, its tokens counted on from those before it."""
+    with open(path, encoding="utf-8", newline="") as file:
+        points = list(csv.DictReader(file))
+    return [{"phase": phase, **point, "tokens_seen": str(tokens_before + int(float(point["tokens_seen"])))}
+            for point in points]
+
+
+def as_csv(curve: list[dict[str, str]]) -> str:
+    """The curve as a table; a cell is empty where a point lacks its figure."""
+    table = io.StringIO()
+    names = list(dict.fromkeys(name for point in curve for name in point)) or ["phase", "tokens_seen"]
+    writer = csv.DictWriter(table, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(curve)
+    return table.getvalue()
+
+
+def record(run: Run, content: dict[str, Any], outcome: Outcome) -> None:
+    """Put the run into MLflow, under the comparison's parent.
+
+    The evaluation's figures keep their names; a figure of the curve that bears one of these is told as `training_...`.
+    """
+    metrics = outcome.metrics
+    final = {name: value.get("mean") if isinstance(value, dict) else value
+             for name, value in (metrics["evaluation"] | {name: metrics[name] for name in COSTS}).items()}
+    with stage_run(run.name, {"run": asdict(run), "phases": content["phases"]}, parent_kind=COMPARISON) as tracked:
+        for key in ("strategy", "corpus", "seed", "rate_factor"):
+            tracked.set_tag(key, str(getattr(run, key)))
+        for point in outcome.curve:
+            figures = {f"training_{name}" if name in final else name: float(value) for name, value in point.items()
+                       if value and name not in ("phase", "step", "tokens_seen")}
+            tracked.log_metrics(figures, step=int(point["tokens_seen"]))
+        tracked.log_metrics({name: value for name, value in final.items() if value is not None}, step=0)
+        tracked.log_artifact(RUNS / run.name)
+
+
+def tell_progress(run: Run, metrics: dict[str, Any]) -> str:
+    """How many runs are done, and how long the rest takes at the mean pace of those."""
+    names = planned_runs()
+    seconds = [read_json(RUNS / name / "metrics.json")["run_seconds"]
+               for name in names if (RUNS / name / "metrics.json").is_file()]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    at_once = max(1, cores // int(os.environ.get("OMP_NUM_THREADS") or cores))
+    minutes = (len(names) - len(seconds)) * sum(seconds) / len(seconds) / at_once / 60
+    return (f"{run.name}: {'diverged' if metrics['diverged'] else 'done'} in {metrics['run_seconds']:.0f} s; "
+            f"{len(seconds)} of {len(names)} runs are there, ETA {minutes:.0f} min")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
