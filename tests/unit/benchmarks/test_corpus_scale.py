@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import soundfile
+import yaml
 
 from benchmarks import corpus_project, corpus_scale
 from benchmarks.corpus_project import Project
@@ -52,7 +53,11 @@ def test_a_process_and_its_children_are_watched():
 
 
 @pytest.mark.slow
-def test_every_figure_is_measured_and_shown(tmp_path, small):
+def test_every_figure_is_measured_and_shown(tmp_path, small, monkeypatch):
+    unrecorded = yaml.safe_load(corpus_project.PRESET.read_text(encoding="utf-8")) | {
+        "tracking": {"uri": "none", "experiment": "none"}}
+    (tmp_path / "preset.yaml").write_text(yaml.safe_dump(unrecorded), encoding="utf-8")
+    monkeypatch.setattr(corpus_project, "PRESET", tmp_path / "preset.yaml")
     result = corpus_scale.measure(MACHINE, (0.05,), 0.02, (60,))
     assert result["by_hours"][0]["utterances"] == 30 and result["by_rows"][0]["utterances"] == 60
     growth = result["growth"]
