@@ -174,23 +174,19 @@ def tell_drift(findings: Findings) -> list[str]:
 
 
 def tell_worse(findings: Findings) -> Iterator[str]:
-    """Figures that moved the wrong way, from the base to the end or over a phase; the unclear ones last, in one."""
-    unclear = []
+    """What moved the wrong way from the base to the end and over each phase; apart what may be chance."""
     steps = [(findings.result(phase.start_from), findings.result(phase.name)) for phase in findings.phases]
     whole = (findings.base, findings.final)
     for before, after in [whole, *(step for step in steps if step != whole)]:
-        for metric in metrics_of([before.measures, after.measures]):
-            old, new = before.measure(metric.name), after.measure(metric.name)
-            if metric.limit or not went_wrong_way(old, new, metric):
-                continue
-            told = (f"{metric.label}: {write_value(old.mean, metric)} at {before.name}, "
-                    f"{write_value(new.mean, metric)} at {after.name}")
-            if overlap(old, new):
-                unclear.append(told)
-            else:
-                yield told + ("" if old.low is not None and new.low is not None else " (no intervals)")
-    if unclear:
-        yield f"Within overlapping intervals: {'; '.join(unclear)}."
+        pairs = [(metric, before.measure(metric.name), after.measure(metric.name))
+                 for metric in metrics_of([before.measures, after.measures]) if not metric.limit]
+        worse = [pair for pair in pairs if went_wrong_way(pair[1], pair[2], pair[0])]
+        for doubt, chance in (("", False), (", within overlapping intervals", True)):
+            told = [f"{metric.label} {write_value(old.mean, metric)} to {write_value(new.mean, metric)}"
+                    + (" (no intervals)" if old.low is None or new.low is None else "")
+                    for metric, old, new in worse if overlap(old, new) == chance]
+            if told:
+                yield f"{before.name} to {after.name}{doubt}: {'; '.join(told)}."
 
 
 def count(number: int, noun: str) -> str:

@@ -59,9 +59,9 @@ def test_verdict_tells_the_figures_and_what_got_worse(project):
     assert "After lora → full → polish, the judge hears 35.0\u00a0% of the phones wrong" in page
     assert "untouched base 94.0\u00a0%, reference audio 8.0\u00a0%" in page
     assert "The lowest phone error is not the last: 31.0\u00a0% (28.0–34.0\u00a0%) at full." in page
-    unclear = page[page.index("Within overlapping intervals:"):]
-    assert "Phone error: 31.0\u00a0% at full, 35.0\u00a0% at polish" in unclear[: unclear.index("</dd>")]
-    assert "Code cross-entropy: 2.55 at full, 2.75 at polish</dd>" in page
+    worse = [part.split("</dd>")[0] for part in page.split("<dd>full to polish")[1:]]
+    assert [part.split(":")[0] for part in worse] == ["", ", within overlapping intervals"]
+    assert "Code cross-entropy 2.55 to 2.75" in worse[0] and "Phone error 31.0\u00a0% to 35.0\u00a0%" in worse[1]
     assert '<small class="worse">worse than full</small>' in page
     assert "Nothing is shown by a test&#39;s figures." in page
 
