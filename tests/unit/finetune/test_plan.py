@@ -20,14 +20,14 @@ SMALLER = {"model_dim": 640, "layers": 6, "heads": 10}
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder with a released-shape config.yaml, smaller, and the released preset; no GPU, nothing measured."""
+    """A folder with a released-shape config.yaml, smaller, and the released preset for speech of at most 12 s; no GPU, nothing measured."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     gpt = released_settings().model_copy(update=SMALLER).model_dump()
     (tmp_path / "base").mkdir()
     content = {"dataset": {"bpe_model": "bpe.model"}, "gpt": gpt, "gpt_checkpoint": "gpt.pth"}
     (tmp_path / "base/config.yaml").write_text(yaml.safe_dump(content))
-    change_params(tmp_path, {"base": {"path": "base"}})
+    change_params(tmp_path, {"base": {"path": "base"}, "prepare_corpus": {"duration_seconds_max": 12.0}})
     return tmp_path
 
 
