@@ -10,7 +10,7 @@ SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-.PHONY: run setup test interop lint typecheck ui speak demo serve plan bench stages base preset graph clean
+.PHONY: run setup test interop lint typecheck ui speak demo serve plan compare bench stages base preset graph clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## set up if needed, run what is stale, show the results
@@ -54,6 +54,9 @@ serve: $(READY)  ## MODEL=models:/amharic-indextts2/latest, of MLflow's registry
 
 plan: $(READY)  ## what training on HOURS=30 hours of speech will need; FLAGS='--gpu-memory 24 --price 2' for a GPU
 	@python -m stages.finetune.plan --hours "$(HOURS)" $(FLAGS)
+
+compare: $(READY)  ## LoRA, full and hybrid side by side at equal tokens: docs/strategies.md
+	@snakemake --cores $(CORES) compare
 
 bench: $(READY)  ## speed and memory of training, reading and text; writes benchmarks/results
 	@python -m benchmarks
