@@ -20,7 +20,7 @@ SMALLER = {"model_dim": 640, "layers": 6, "heads": 10}
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder with a released-shape config.yaml, smaller, and the released preset for speech of at most 12 s; no GPU, nothing measured."""
+    """A released-shape config.yaml, smaller; the released preset, 12 s of speech at most; no GPU, no measured speed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     gpt = released_settings().model_copy(update=SMALLER).model_dump()
