@@ -10,7 +10,7 @@ import numpy as np
 import parselmouth
 from torch import Tensor
 
-STEP_SECONDS = 0.01
+STEP_SECONDS = 0.02
 FLOOR_HZ, CEILING_HZ = 60.0, 500.0
 REFERENCE_HZ = 100.0
 VOICED_FRAMES_MIN = 10
@@ -26,7 +26,7 @@ class Pitch:
 
 
 def track_pitch(audio: Tensor, sample_rate_hz: int) -> Pitch | None:
-    """Pitch of audio [S]; None where fewer than ten frames of 10 ms are voiced."""
+    """Pitch of audio [S]; None where fewer than ten frames of 20 ms are voiced."""
     if len(audio) < SHORTEST_SECONDS * sample_rate_hz:
         return None
     sound = parselmouth.Sound(audio.double().numpy(), sampling_frequency=sample_rate_hz)
