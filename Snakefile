@@ -14,10 +14,10 @@ os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["
 
 from stages.core.errors import UserError
 from workflow.cores import has_gpu, usable_cores
-from workflow.stamps import Stamps, stamp_path
+from workflow.stamps import COMPARISON, Stamps, asked_pipelines, stamp_path
 
 try:
-    stamps = Stamps(workflow.is_main_process)
+    stamps = Stamps(workflow.is_main_process, asked_pipelines(sys.argv[1:]))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -46,4 +46,4 @@ rule all:
 
 rule compare:
     input:
-        stamps.all("compare/dvc.yaml"),
+        stamps.all(COMPARISON),

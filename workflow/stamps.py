@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,7 @@ SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 DVC_STAGE_LOCKS = Path(".dvc/tmp/rwlock")
 FIXED_TIME = 1_000_000_000  # seconds since the epoch; any moment before the project's own files will do
 NOT_IN_CACHE = "not in cache"
+SCHEDULE, COMPARISON = "dvc.yaml", "compare/dvc.yaml"
 
 
 def stamp_path(stage: str) -> str:
@@ -36,11 +38,21 @@ def name_of(stage: Any) -> str:
     return str(getattr(stage, "name", None) or stage.addressing)
 
 
+def asked_pipelines(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Give the pipelines that a command line of Snakemake is about: to look at the comparison's many stages takes DVC
+    seconds, which only those shall wait who name something of it.
+    """
+    return (SCHEDULE, COMPARISON) if any("compare" in argument for argument in arguments) else (SCHEDULE,)
+
+
 class Stamps:
     """The stages of every dvc.yaml, what each needs, and their stamps."""
 
-    def __init__(self, is_main_process: bool):
+    def __init__(self, is_main_process: bool, pipelines: Sequence[str]):
         """Read the stage graph from DVC and, in the main process, draw the mirror.
+
+        Args:
+            pipelines: whose stages are mirrored; stamps of others are left as they are.
 
         Raises:
             UserError: wrong params, or a missing source file.
@@ -52,6 +64,7 @@ class Stamps:
         self._repo = Repo(".", _wait_for_lock=True)
         self._graph = self._repo.index.graph
         self._stages = {name_of(stage): stage for stage in self._graph}
+        self._pipelines = {Path(pipeline) for pipeline in pipelines}
         if is_main_process:
             self._require_sources()
             self._lock = hold_run_lock()
@@ -75,7 +88,7 @@ class Stamps:
         """Give DVC's option to look into the remote's run cache; without a remote it would only warn."""
         return "--pull" if self._repo.config["core"].get("remote") else ""
 
-    def all(self, pipeline: str = "dvc.yaml") -> list[str]:
+    def all(self, pipeline: str = SCHEDULE) -> list[str]:
         """Give the stamps of every stage of a dvc.yaml."""
         return sorted(stamp_path(name) for name, stage in self._stages.items()
                       if stage.cmd and Path(stage.path_in_repo) == Path(pipeline))
@@ -94,8 +107,10 @@ class Stamps:
 
     def _mirror(self) -> None:
         """Give each clean stage its stamp and take it from each stale one."""
-        told = self._repo.status()
-        status = {name: told[stage.addressing] for name, stage in self._stages.items() if stage.addressing in told}
+        mirrored = {name: stage for name, stage in self._stages.items()
+                    if not stage.cmd or Path(stage.path_in_repo) in self._pipelines}
+        told = self._repo.status(targets=[stage.addressing for stage in mirrored.values()])
+        status = {name: told[stage.addressing] for name, stage in mirrored.items() if stage.addressing in told}
         for name in [name for name, state in status.items() if lost_only_its_cache(state)]:
             if all(unchanged(out) for out in self._stages[name].outs):
                 print(f"{name}: outputs are in place but not in DVC's cache; committing them", file=sys.stderr)
@@ -105,7 +120,7 @@ class Stamps:
         for path in FOLDER.iterdir():
             if path.name not in self._stages:
                 path.unlink()
-        for name in (name for name, stage in self._stages.items() if stage.cmd):
+        for name in (name for name, stage in mirrored.items() if stage.cmd):
             path = Path(stamp_path(name))
             if name in status:
                 path.unlink(missing_ok=True)

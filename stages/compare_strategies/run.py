@@ -146,8 +146,9 @@ def start_command(run: Run, module: str, *arguments: Any) -> None:
                           env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True) as child, pass_on(child):
         assert child.stdout
         for line in child.stdout:
-            said = line.rstrip() or said
-            print(f"{run.name:<28}{line.rstrip()}", flush=True)
+            if text := line.rstrip():
+                said = text
+                print(f"{run.name:<28}{text}", flush=True)
         status = child.wait()
     if status < 0 or status > 128:
         raise Interrupted(-status if status < 0 else status - 128)

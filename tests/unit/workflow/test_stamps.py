@@ -77,3 +77,12 @@ def test_cores_never_exceed_what_the_process_may_use(monkeypatch, tmp_path):
     quota.write_text("150000 100000\n")
     monkeypatch.setattr(cores, "CGROUP_QUOTA", quota)
     assert cores.usable_cores() == 1
+
+
+@pytest.mark.parametrize("arguments, pipelines", [
+    (["--cores", "8", "all"], ["dvc.yaml"]), (["-n"], ["dvc.yaml"]),
+    (["--cores", "8", "compare"], ["dvc.yaml", "compare/dvc.yaml"]),
+    (["-n", ".pipeline/stamps/compare_strategies@full-small-1"], ["dvc.yaml", "compare/dvc.yaml"]),
+])
+def test_the_comparison_is_looked_at_only_where_something_of_it_is_asked_for(arguments, pipelines):
+    assert list(stamps.asked_pipelines(arguments)) == pipelines
