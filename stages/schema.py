@@ -119,7 +119,11 @@ def export_problems(params: Mapping[str, Any]) -> list[str]:
 
 
 def comparison_problems(params: Mapping[str, Any]) -> list[str]:
-    """Every strategy's phases, put together from those of the schedule, must be sound phases."""
+    """Every strategy's phases, put together from those of the schedule, must be sound phases.
+
+    A strategy that takes a phase which the schedule has not is refused by the comparison itself, when it is asked for:
+    another schedule is an edit of `phases` alone.
+    """
     phases = params.get(PHASES)
     try:
         comparison = load_model(*SECTIONS["compare_strategies"]).model_validate(params.get("compare_strategies"))
@@ -131,12 +135,10 @@ def comparison_problems(params: Mapping[str, Any]) -> list[str]:
     resolve = import_module(SECTIONS["compare_strategies"][0]).resolve_phases
     problems = []
     for name, strategy in strategies.items():
-        where = f"compare_strategies.strategies.{name}"
-        unknown = [phase.like for phase in strategy if phase.like not in phases]
-        problems += [f"{where}: like must be one of {', '.join(map(str, phases))} (got {like!r})" for like in unknown]
-        if not unknown and not all_phases_problems(phases):
+        if all(phase.like in phases for phase in strategy) and not all_phases_problems(phases):
             for phase, content in resolve(strategy, phases).items():
-                problems += section_problems(load_model(*PHASE_MODEL), content, f"{where}.{phase}")
+                where = f"compare_strategies.strategies.{name}.{phase}"
+                problems += section_problems(load_model(*PHASE_MODEL), content, where)
     return problems
 
 

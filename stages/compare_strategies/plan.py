@@ -21,9 +21,9 @@ from stages.compare_strategies.config import Config, resolve_phases
 from stages.compare_strategies.runs import PLAN, Run
 from stages.core.artifacts.files import output_folder, read_jsonl, write_json, write_jsonl, write_text
 from stages.core.artifacts.text_settings import KEY, SUMMARY, read_with
-from stages.core.errors import UserError
+from stages.core.errors import ParamsError, UserError
 from stages.core.params.command import run_command, stage_parser
-from stages.core.params.strict import load_section, read_params
+from stages.core.params.strict import PARAMS_FILE, load_section, read_params
 from stages.core.training.features import INDEX_FILE, Utterance, read_index
 
 CORPUS, FEATURES = Path("data/corpus"), Path("data/features")
@@ -36,6 +36,7 @@ EPOCHS = 10_000  # more than any run sees; its tokens end it
 def main(argv: list[str] | None = None) -> int:
     stage_parser("compare_strategies.plan", __doc__).parse_args(argv)
     config, params = load_section(Config, "compare_strategies"), read_params()
+    check_phases(config, params["phases"])
     sections = {"phases": params["phases"], **{name: params[name] for name in PASSED_ON}}
     with output_folder(PLAN) as folder:
         for run, content in plan_runs(config, sections):
@@ -44,6 +45,20 @@ def main(argv: list[str] | None = None) -> int:
             print(run.name, flush=True)
         write_corpora(folder, config)
     return 0
+
+
+def check_phases(config: Config, phases: Mapping[str, Any]) -> None:
+    """Compare what the strategies take with what the schedule has.
+
+    Raises:
+        ParamsError: a strategy that is compared takes a phase which is not there; all of them are named.
+    """
+    problems = [
+        f"compare_strategies.strategies.{name}: like must be one of {', '.join(phases)} (got {phase.like!r})"
+        for name in config.compared for phase in config.strategies[name] if phase.like not in phases
+    ]
+    if problems:
+        raise ParamsError(str(PARAMS_FILE), problems)
 
 
 def plan_runs(config: Config, sections: Mapping[str, Any]) -> Iterator[tuple[Run, dict[str, Any]]]:

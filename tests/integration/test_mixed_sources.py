@@ -31,8 +31,6 @@ def project(tmp_path_factory):
     ]
     params["phases"] = {"lora": params["phases"]["lora"]}
     params["export_model"]["phase"] = "lora"
-    params.get("compare_strategies", {}).update(
-        compared=["lora"], reference="lora", strategies={"lora": [{"like": "lora", "tokens_share": 1.0}]})
     (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True, sort_keys=False))
     project = EngineProject(folder)
     project.run("git init -q")

@@ -6,7 +6,8 @@ import yaml
 
 from stages import schema
 from stages.compare_strategies.config import Config, resolve_phases
-from stages.compare_strategies.plan import PASSED_ON, choose_rows, phase_ends, plan_runs
+from stages.compare_strategies.plan import PASSED_ON, check_phases, choose_rows, phase_ends, plan_runs
+from stages.core.errors import ParamsError
 from stages.core.params.strict import parse_section, read_params
 from stages.core.training.features import Utterance
 from stages.core.training.plan import EpochPlan
@@ -112,7 +113,6 @@ def test_a_wrong_comparison_is_told_before_any_work(changes, said):
 
 
 @pytest.mark.parametrize("phase, said", [
-    ({"like": "anneal", "tokens_share": 1.0}, "strategies.full: like must be one of lora, full, polish (got 'anneal')"),
     ({"like": "full", "tokens_share": 1.0, "changes": {"dropuot": 0.1}}, "strategies.full.full.dropuot: unknown key"),
     ({"like": "full", "tokens_share": 1.0, "changes": {"replay_share": 0.0}}, "replay_kl_weight must be 0"),
 ])
@@ -124,3 +124,15 @@ def test_a_strategy_that_makes_no_sound_phase_is_told_with_the_other_params(phas
     with pytest.raises(Exception) as caught:
         schema.check_params(path)
     assert said in str(caught.value)
+
+
+def test_another_schedule_needs_no_edit_of_the_comparison_which_then_names_all_that_it_lacks(tmp_path):
+    params = copy.deepcopy(PARAMS)
+    params["phases"] = {"lora": params["phases"]["lora"]}
+    params["export_model"]["phase"] = "lora"
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True))
+    schema.check_params(path)
+    with pytest.raises(ParamsError) as caught:
+        check_phases(make_config(compared=["full", "hybrid", "lora"]), params["phases"])
+    assert len(caught.value.problems) == 3 and "like must be one of lora (got 'polish')" in str(caught.value)
