@@ -19,7 +19,7 @@ from stages.core.model.checkpoint import FROZEN, load_exactly
 from stages.core.model.conditioning import Conditioner
 from stages.core.model.sampling import SamplingSettings, sample_codes
 from stages.core.model.unified_voice import UnifiedVoice
-from stages.evaluate_speech.upstream import SampledGpt
+from stages.core.speaking.upstream import SampledGpt
 from tests.interop import shapes
 from tests.interop.upstream import build, needs_upstream, randomise, stored_tensors
 
