@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def lead(job: Job, processes: Processes, store: ResumeStore) -> None:
     """The main process's part: train with the others, tell and record how it goes, write the phase's folder."""
-    meter = CostMeter(processes.device, store)
+    meter = CostMeter(processes, store)
     task = build_task(job, processes)
     loop = build_loop(job, task, processes, store)
     with watch(job, task, loop) as (run, report):
@@ -56,7 +56,8 @@ def lead(job: Job, processes: Processes, store: ResumeStore) -> None:
         with output_folder(job.output) as folder:
             write_phase(folder, job, task, state, weights)
         if job.cost:
-            write_json(job.cost, meter.told(state))
+            job.cost.parent.mkdir(parents=True, exist_ok=True)
+            write_json(job.cost, meter.told(job, state))
         run.log_artifact(job.output / "curves.csv")
         run.log_artifact(job.output / "config.yaml")
 

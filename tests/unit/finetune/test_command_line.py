@@ -100,6 +100,7 @@ def test_tokens_end_a_run_at_the_next_whole_step_and_its_cost_is_told(tmp_path):
     assert summary["tokens_seen"] >= 900 > max(tokens for tokens in curve if tokens < summary["tokens_seen"])
     assert (cost["tokens"], cost["resumed"]) == (summary["tokens_seen"], False)
     assert cost["tokens_per_second"] > 0 and cost["peak_memory_gib"] >= cost["training_memory_gib"] >= 0
+    assert cost["git_commit"] and cost["made_from"] == {}
     assert run_stages(command) == 0
     again = json.loads((tmp_path / "cost.json").read_text())
     assert (again["resumed"], again["tokens"], again["tokens_per_second"]) == (True, 0, None)
