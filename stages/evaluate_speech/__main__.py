@@ -2,8 +2,9 @@
 
 data/checkpoints/<phase>, data/checkpoints/base, data/features, data/corpus, base -> data/evaluation/<phase>/
     metrics.json             every figure of figures.FIGURES with its 95 % interval; null where unmeasured
-    samples/*.wav            the same sentences for every phase; none where the base cannot speak by itself
-    samples/samples.jsonl    text, what was expected and heard, files
+    samples/*.wav            none where the base cannot speak by itself
+    samples/samples.jsonl    the same sentences for every phase: text, what was expected and heard, files
+    samples/worst.jsonl      the same of the sentences with the most errors; none where nobody judged
 
 docs/evaluation.md defines the figures.
 """
@@ -74,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         values, samples, hearing = evaluate(load_model(checkpoint, setting), setting)
         metrics = make_figures(values, setting.config.seed)
         with output_folder(output / "samples") as folder:
-            write_samples(folder, samples, hearing, setting.config.shown_utterances)
+            write_samples(folder, samples, hearing, setting.config)
         write_json(output / "metrics.json", metrics)
         run.log_metrics({key: value["mean"] for key, value in metrics.items() if value}, step=0)
         run.log_artifact(output / "samples", "samples")

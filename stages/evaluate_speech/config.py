@@ -15,6 +15,7 @@ class Config(SamplingConfig):
     base_sentences_max: int = Field(ge=0, description="sentences of the base's languages that are spoken; 0 for none")
     drift_utterances_max: int = Field(ge=1, description="of the base's languages, on which latents are compared")
     shown_utterances: int = Field(ge=1, description="samples that are kept as audio")
+    worst_utterances: int = Field(ge=0, description="samples with the most errors that are kept as audio too")
     judge: str = Field(min_length=1, description="own: the base's recogniser | none | folder of a CTC model")
     base_judge: str = Field(min_length=1, description="the same, for the base's languages")
     speaker_encoder: str = Field(min_length=1, description="own: average spectrum | none | folder of an x-vector model")

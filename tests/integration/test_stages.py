@@ -73,7 +73,10 @@ def test_evaluation_writes_every_figure_and_the_same_sentences(project):
     assert [row["id"] for row in samples[0]] == [row["id"] for row in samples[1]]
     # random weights speak nonsense: they must not score well
     assert base["phone_error_rate"]["mean"] > 0.5
-    for row in samples[1]:
+    worst = read_jsonl(Path("data/evaluation/polish/samples/worst.jsonl"))
+    shares = [row["errors"] / row["length"] for row in worst]
+    assert shares == sorted(shares, reverse=True) and len({row["text"] for row in worst}) == len(worst) == 2
+    for row in samples[1] + worst:
         assert soundfile.info(Path("data/evaluation/polish/samples") / row["file"]).samplerate == 16000
         assert row["id"].startswith(row["speaker"]) and row["prompt"] != row["reference"]
 
