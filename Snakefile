@@ -2,6 +2,7 @@
 #
 #   prepare_corpus -> train_vocabulary -> extract_features -> finetune@<phase>, each from the one it starts from
 #   -> evaluate_speech of the base and of every phase -> report;  export_model of the last phase
+#   gate_phase@<phase>, where params set limits: its result is handed on, or the one before it, or the schedule stops
 #
 #   snakemake --cores 8 all        run what is stale         snakemake -n all              say what would run
 #   snakemake compare              strategies side by side, from compare/dvc.yaml: docs/strategies.md

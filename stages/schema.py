@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from stages.core.errors import ParamsError
-from stages.core.params.phases import BASE, phase_problems
+from stages.core.params.phases import BASE, gate_problems, phase_of, phase_problems
 from stages.core.params.strict import PARAMS_FILE, describe, read_params
 
 STAGES = (
@@ -21,6 +21,7 @@ STAGES = (
     "extract_features",
     "finetune",
     "evaluate_speech",
+    "gate_phase",
     "export_model",
     "report",
     "compare_strategies",
@@ -64,7 +65,7 @@ def params_problems(params: Mapping[str, Any]) -> list[str]:
             problems += section_problems(load_model(*where), params[name], name)
     if PHASES in params:
         problems += all_phases_problems(params[PHASES])
-    problems += export_problems(params)
+    problems += export_problems(params) or all_gate_problems(params)
     problems += comparison_problems(params)
     problems += [
         f"{field}: a key must not be named '{field.rsplit('.', 1)[-1]}': DVC leaves it out of its run cache key"
@@ -113,9 +114,21 @@ def export_problems(params: Mapping[str, Any]) -> list[str]:
     export, phases = params.get("export_model"), params.get(PHASES)
     if not isinstance(export, Mapping) or not isinstance(phases, Mapping) or "phase" not in export:
         return []
-    if export["phase"] in phases and export["phase"] != BASE:
+    if phase_of(str(export["phase"])) in phases and export["phase"] != BASE:
         return []
     return [f"export_model.phase: must be one of {', '.join(map(str, phases))} (got {export['phase']!r})"]
+
+
+def all_gate_problems(params: Mapping[str, Any]) -> list[str]:
+    """A gate must fit a schedule that is sound; what is wrong with either alone is told with its section."""
+    gates, phases = params.get("gate_phase"), params.get(PHASES)
+    if not isinstance(gates, Mapping) or section_problems(load_model(*SECTIONS["gate_phase"]), gates, "gate_phase"):
+        return []
+    if all_phases_problems(phases) or not isinstance(phases, Mapping):
+        return []
+    exported = params.get("export_model", {}).get("phase", "")
+    return gate_problems({name: gate["previous"] for name, gate in gates.items()},
+                         {name: phase["start_from"] for name, phase in phases.items()}, exported)
 
 
 def comparison_problems(params: Mapping[str, Any]) -> list[str]:

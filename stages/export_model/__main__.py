@@ -53,12 +53,14 @@ def main(argv: list[str] | None = None) -> int:
             write_text(folder / CARD, render_card(facts, folder))
             write_text(folder / SUMS, checksums(folder))
         sizes = [path.stat().st_size for path in OUTPUT.rglob("*") if path.is_file()]
+        run.set_tag("exported_phase", facts.phase)
         run.log_metrics({"export_bytes": sum(sizes)}, step=0)
         run.log_artifact(OUTPUT / "config.yaml")
         run.log_artifact(OUTPUT / CARD)
         if (name := config.registered_as) and run.id:
             print(f"MLflow: models:/{name}/{register_export(run, OUTPUT, name, load_speaking_config({}))}")
-    print(f"{OUTPUT}: {config.phase} in the layout of {base}; {OUTPUT / CARD} says what it is")
+    print("".join(f"{sentence}\n" for sentence in facts.fallbacks)
+          + f"{OUTPUT}: {facts.phase} in the layout of {base}; {OUTPUT / CARD} says what it is")
     return 0
 
 

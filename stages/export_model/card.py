@@ -1,15 +1,18 @@
 """The model card: what the export was made of, what was measured on it, what its users must know."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.core.artifacts.files import read_json, read_jsonl
+from stages.core.artifacts.gates import checkpoint_behind
 from stages.core.errors import UserError
 from stages.core.model.settings import read_settings
+from stages.core.params.phases import BASE, phase_of
 from stages.core.speaking.prompts import own_voices
 from stages.export_model.contents import ADAPTER, base_files, is_licence
 
@@ -24,7 +27,9 @@ class Facts:
 
     Attributes:
         corpus: a row for each language: language, role, speakers, utterances and hours by split.
-        phases: the exported phase and those before it, in the order trained, each with its params.
+        phase: the exported one; where a gate fell back, not the one that the params name.
+        phases: the exported phase and those before it, in the order trained, each with its params and its real start.
+        fallbacks: a sentence for each gate in whose place something else was taken.
         summary: the exported phase's own.
         metrics: name -> (untouched base, export), each written with its interval.
         licences: the base's files that state terms.
@@ -35,41 +40,55 @@ class Facts:
     is_released: bool
     corpus: list[Record]
     phases: list[Record]
+    fallbacks: list[str]
     summary: Record
     metrics: dict[str, tuple[str, str]]
     licences: list[str]
 
 
 def gather_facts(
-    base: Path, phase: str, phases: Mapping[str, Record], corpus: Path, checkpoints: Path, evaluation: Path
+    base: Path, exported: str, phases: Mapping[str, Record], corpus: Path, checkpoints: Path, evaluation: Path
 ) -> Facts:
     """Read what the card tells.
 
+    Args:
+        exported: a phase, or what its gate hands on.
+
     Raises:
-        UserError: a file of an earlier stage is missing, or the exported LoRA phase left no adapter.
+        UserError: a file of an earlier stage is missing, the exported LoRA phase left no adapter, or no phase is left.
     """
-    if phases[phase]["approach"] == "lora" and not (checkpoints / phase / ADAPTER).is_dir():
-        raise UserError(f"{checkpoints / phase / ADAPTER}: missing, yet {phase} is a LoRA phase; run it again")
+    phase = checkpoint_behind(checkpoints / exported)
+    if phase == BASE:
+        raise UserError(f"export_model.phase: {exported} holds the untouched base, as its gates fell back that far: "
+                        "nothing to export")
+    if phases[phase]["approach"] == "lora" and not (checkpoints / exported / ADAPTER).is_dir():
+        raise UserError(f"{checkpoints / exported / ADAPTER}: missing, yet {phase} is a LoRA phase; run it again")
     manifest = corpus / "manifest.jsonl"
     if not manifest.is_file():
         raise UserError(f"{manifest}: no such file")
+    summary = read_json(checkpoints / exported / "summary.json")
+    chain = list(pairwise([BASE, *summary["lineage"]]))
     return Facts(
         base=str(base), phase=phase, is_released=read_settings(base).miniature is None,
         corpus=describe_corpus(read_jsonl(manifest)),
-        phases=[{"name": name, **phases[name]} for name in chain(phase, phases)],
-        summary=read_json(checkpoints / phase / "summary.json"),
-        metrics=pair_metrics(*(read_json(evaluation / name / "metrics.json") for name in ("base", phase))),
+        phases=[{**phases[name], "name": name, "start_from": start} for start, name in chain],
+        fallbacks=tell_fallbacks(exported, chain, phases),
+        summary=summary,
+        metrics=pair_metrics(*(read_json(evaluation / name / "metrics.json") for name in (BASE, exported))),
         licences=sorted(name for name in base_files(base) if is_licence(name)),
     )
 
 
-def chain(phase: str, phases: Mapping[str, Record]) -> list[str]:
-    """A phase and those that it builds on, the first one first."""
-    names: list[str] = []
-    while phase in phases:
-        names.insert(0, phase)
-        phase = phases[phase]["start_from"]
-    return names
+def tell_fallbacks(exported: str, chain: Sequence[tuple[str, str]], phases: Mapping[str, Record]) -> list[str]:
+    """A sentence for each checkpoint that was taken in the place of the one that the params name.
+
+    Args:
+        chain: (real start, phase) of the phases in the export, the first one first.
+    """
+    taken = [(phases[name]["start_from"], start, f"`{name}` starts from") for start, name in chain]
+    taken.append((exported, chain[-1][1], "this is"))
+    return [f"`{phase_of(named)}` missed its gate, so {verb} `{real}`."
+            for named, real, verb in taken if phase_of(named) != real]
 
 
 def describe_corpus(rows: Iterable[Record]) -> list[Record]:

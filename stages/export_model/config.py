@@ -10,7 +10,7 @@ from stages.core.params.strict import StrictModel
 class Config(StrictModel):
     """What is handed out."""
 
-    phase: str = Field(min_length=1, description="the phase whose weights are exported")
+    phase: str = Field(min_length=1, description="a phase, or <phase>_gated: whose weights are exported")
     untouched: Literal["copy", "link"] = Field(
         description="the base's files that training does not change: copies, or hard links, which take no space"
     )

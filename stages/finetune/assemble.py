@@ -26,13 +26,15 @@ from stages.finetune.trainee import Trainee, prepare_model
 def open_store(job: Job, processes: Processes) -> ResumeStore:
     """Where this very run keeps its state: another setting of the phase or another input is another folder.
 
-    The section `machine` is no part of it, so that a run may go on with other processes or micro-batches.
+    The section `machine` is no part of it, so that a run may go on with other processes or micro-batches; nor is where
+    the start lies: the same weights through a gate are the same start.
     """
     key = None
     if processes.is_main:
         inputs = [job.start / WEIGHTS_FILE, job.train.parent, job.validation.parent, job.base / "config.yaml"]
         names = [job.train.name, job.validation.name]
-        settings = [job.phase.model_dump(), job.config.model_dump(), *names, job.tokens_max]
+        phase = job.phase.model_dump(exclude={"start_from"})
+        settings = [phase, job.config.model_dump(), *names, job.tokens_max]
         key = fingerprint(settings, list(dict.fromkeys(inputs)))
     store = ResumeStore(job.resume / f"finetune@{job.name}" / processes.from_main(key), job.machine.keep_states)
     if processes.is_main:

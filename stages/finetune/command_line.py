@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.core.artifacts.gates import checkpoint_behind
 from stages.core.errors import ParamsError, UserError
 from stages.core.params.command import stage_parser
 from stages.core.params.shared import BaseConfig, MachineConfig
@@ -50,6 +51,11 @@ class Job:
     tokens_max: int | None = None
     resume: Path = RESUME
     cost: Path | None = None
+
+    @property
+    def started_from(self) -> str:
+        """The checkpoint that lies in `start`; where a gate fell back, not the one that the phase names."""
+        return checkpoint_behind(self.start)
 
     def effective(self) -> dict[str, Any]:
         """The settings as they are used, flags included."""

@@ -22,7 +22,7 @@ class LoraConfig(StrictModel):
 class Phase(StrictModel):
     """One phase of the schedule."""
 
-    start_from: str = Field(min_length=1, description="`base`, or the phase whose result this one takes")
+    start_from: str = Field(min_length=1, description="`base`, a phase, or <phase>_gated: what is taken")
     approach: Literal["lora", "full"] = Field(description="adapters and new rows only, or every trainable parameter")
     epochs: int = Field(ge=1, le=10_000, description="passes over the training split")
     batch_utterances: int = Field(ge=1, description="utterances a step, over all processes, replay included")

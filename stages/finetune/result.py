@@ -16,7 +16,7 @@ from stages.core.training.state import LoopState
 from stages.finetune.assemble import build_trainee
 from stages.finetune.command_line import Job
 from stages.finetune.task import FinetuneTask
-from stages.finetune.watch import tokens_before
+from stages.finetune.watch import lineage_before, tokens_before
 
 
 def take_weights(task: FinetuneTask) -> dict[str, Tensor]:
@@ -35,7 +35,9 @@ def write_phase(folder: Path, job: Job, task: FinetuneTask, state: LoopState, we
     write_text(folder / "config.yaml", yaml.safe_dump(job.effective(), sort_keys=False))
     handed_on = state.best_step if job.config.hand_on == "best" else state.step
     write_json(folder / "summary.json", {
-        "start_from": job.phase.start_from, "approach": job.phase.approach, "parameters": task.trainee.counts(),
+        "start_from": job.phase.start_from, "started_from": job.started_from,
+        "lineage": [*lineage_before(job), job.name], "approach": job.phase.approach,
+        "parameters": task.trainee.counts(),
         "steps": state.step, "epochs": state.step / task.steps_per_epoch, "tokens_seen": state.tokens_seen,
         "tokens_seen_by_schedule": tokens_before(job) + state.tokens_seen,
         "handed_on": {"weights": job.config.hand_on, "step": handed_on, "metric": job.config.selection_metric,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from stages.core.artifacts.files import read_json
 from stages.core.tracking.mlflow_runs import StageRun, stage_run
@@ -32,6 +33,7 @@ def watch(job: Job, task: FinetuneTask, loop: Loop) -> Iterator[tuple[StageRun, 
     with stage_run(f"finetune@{job.name}", job.effective(), saved["run_id"] if saved else None,
                    params_file=job.params_file) as run:
         loop.state.run_id = run.id
+        run.set_tag("started_from", job.started_from)
 
         def report(figures: Figures, timings: Figures) -> None:
             if timings:
@@ -54,15 +56,27 @@ def announce(job: Job, task: FinetuneTask, resumed_at: int) -> None:
     print(f"{name}: {counts['trained']:,} of {counts['total']:,} parameters trained "
           f"({counts['trained_percent']:.2f} %), {len(task.train)} utterances, "
           f"{task.processes.count} process(es) on {task.processes.device}, {task.dtype}")
+    if job.phase.start_from != job.started_from and job.start.name == job.phase.start_from:
+        print(f"{name}: {job.phase.start_from} holds {job.started_from}")
     print(f"{name}: estimated memory a process {task.estimate(widest)}", flush=True)
     if resumed_at >= 0:
         print(f"{name}: continues at step {resumed_at}", flush=True)
 
 
 def tokens_before(job: Job) -> int:
-    """Tokens that the schedule has seen before this phase; 0 where the start does not tell."""
+    """Tokens that the start's weights have seen since the base; 0 where the start does not tell."""
+    return int(told_by_start(job).get("tokens_seen_by_schedule", 0))
+
+
+def lineage_before(job: Job) -> list[str]:
+    """Phases that the start's weights went through, the first one first."""
+    return list(told_by_start(job).get("lineage", []))
+
+
+def told_by_start(job: Job) -> dict[str, Any]:
+    """The start's summary, empty where it has none."""
     summary = job.start / "summary.json"
-    return int(read_json(summary)["tokens_seen_by_schedule"]) if summary.is_file() else 0
+    return dict(read_json(summary)) if summary.is_file() else {}
 
 
 def flops_per_token(task: FinetuneTask) -> float:

@@ -22,6 +22,7 @@ REAL = (
     ".dvc/config",
     ".dvc/.gitignore",
 )
+REAL_CODE = ("core/__init__.py", "core/errors.py", "core/params", "core/artifacts", "core/tracking", "gate_phase")
 WHOLE_SCHEDULE = [
     "evaluate_speech@base",
     "evaluate_speech@full",
@@ -56,8 +57,8 @@ class EngineProject:
                 shutil.copytree(ROOT / name, target, ignore=generated)
             else:
                 shutil.copy(ROOT / name, target)
-        for room in ("__init__.py", "errors.py", "params"):
-            source, target = ROOT / "stages" / "core" / room, folder / "stages" / "core" / room
+        for room in REAL_CODE:
+            source, target = ROOT / "stages" / room, folder / "stages" / room
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(source, target, ignore=generated) if source.is_dir() else shutil.copy(source, target)
         shutil.copytree(STAND_INS, folder, dirs_exist_ok=True, ignore=generated)

@@ -2,7 +2,7 @@ from typing import Literal
 
 import pytest
 import yaml
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from stages import schema
 from stages.core.errors import ParamsError
@@ -19,6 +19,10 @@ class Export(StrictModel):
     phase: str
 
 
+class Gates(RootModel[dict[str, dict]]):
+    pass
+
+
 class Anything(StrictModel):
     model_config = {"extra": "allow"}
 
@@ -26,7 +30,8 @@ class Anything(StrictModel):
 @pytest.fixture
 def params(monkeypatch):
     """A sound params mapping; sections other than these two are left to their own tests."""
-    models = {schema.PHASE_MODEL: Phase, schema.SECTIONS["export_model"]: Export}
+    models = {schema.PHASE_MODEL: Phase, schema.SECTIONS["export_model"]: Export,
+              schema.SECTIONS["gate_phase"]: Gates}
     monkeypatch.setattr(schema, "load_model", lambda module, name: models.get((module, name), Anything))
     content = {section: {} for section in schema.SECTIONS}
     content["phases"] = {
@@ -67,6 +72,18 @@ def test_cycle_is_reported_beside_other_problems(params):
     problems = schema.params_problems(params)
     assert any("lora -> full -> lora" in problem for problem in problems)
     assert "surplus: unknown section" in problems
+
+
+def test_gates_are_held_against_a_sound_schedule(params):
+    params["gate_phase"] = {"lora": {"previous": "base"}}
+    assert schema.params_problems(params) == [
+        "phases.full.start_from: must be lora_gated, since lora has a gate (got 'lora')"]
+    params["phases"]["full"]["start_from"] = "lora_gated"
+    assert schema.params_problems(params) == []
+    params["phases"]["full"]["start_from"] = "fulll"
+    assert not any("gate" in problem for problem in schema.params_problems(params))
+    params["export_model"]["phase"] = "polish_gated"
+    assert "export_model.phase: must be one of lora, full (got 'polish_gated')" in schema.params_problems(params)
 
 
 @pytest.mark.parametrize("name", ["size", "nfiles"])

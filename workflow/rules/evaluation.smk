@@ -1,4 +1,4 @@
-# Step 0 and every phase, measured alike; they yield to a phase that is ready to train.
+# Step 0 and every phase, measured alike; they yield to a phase that is ready to train, unless a gate waits for them.
 
 
 rule evaluate_speech:
@@ -33,5 +33,24 @@ rule evaluate_speech_base:
     threads: max(1, CORES // 2)
     resources:
         cpu_slots=lambda wildcards, threads: threads,
+    shell:
+        REPRODUCE
+
+
+rule gate_phase:
+    input:
+        lambda wildcards: stamps.needed_by(f"gate_phase@{wildcards.phase}"),
+    output:
+        touch(stamp_path("gate_phase@{phase}")),
+    params:
+        stage="gate_phase@{phase}",
+    log:
+        ".pipeline/logs/gate_phase@{phase}.log",
+    benchmark:
+        ".pipeline/benchmarks/gate_phase@{phase}.tsv"
+    threads: 1
+    resources:
+        cpu_slots=lambda wildcards, threads: threads,
+    priority: 10
     shell:
         REPRODUCE

@@ -38,9 +38,9 @@ PARAM_CHARACTERS = 6000  # MLflow's limit of one value
 class StageRun:
     """The run of one execution. Metrics are gathered and written in batches."""
 
-    def __init__(self, client: Any, run_id: str, resumed: bool = False):
+    def __init__(self, client: Any, run_id: str, resumed: bool = False, parent: str = ""):
         self.id = run_id
-        self._client = client
+        self._client, self._parent = client, parent
         self._resumed = resumed
         self._logged: dict[str, int] = {}
         self._waiting: list[Any] = []
@@ -94,6 +94,10 @@ class StageRun:
         """Set a tag of the run."""
         self._client.set_tag(self.id, name, value)
 
+    def set_parent_tag(self, name: str, value: str) -> None:
+        """Set a tag of the run that this one is nested in."""
+        self._client.set_tag(self._parent, name, value)
+
 
 def or_warn(write: Callable[[], None]) -> None:
     """Do what writes to the store; where it cannot, say so and go on."""
@@ -122,6 +126,9 @@ class UnrecordedRun(StageRun):
         pass
 
     def set_tag(self, name: str, value: str) -> None:
+        pass
+
+    def set_parent_tag(self, name: str, value: str) -> None:
         pass
 
 
@@ -155,7 +162,7 @@ def stage_run(
             client.update_run(run_id, status="RUNNING")
         else:
             run_id = client.create_run(experiment, tags={PARENT_TAG: parent}, run_name=stage).info.run_id
-        run = StageRun(client, str(run_id), resumed)
+        run = StageRun(client, str(run_id), resumed, parent)
         try:
             if not resumed:
                 run.log_params(params)

@@ -20,12 +20,12 @@ Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
 
 
 def fingerprint(params: Any, inputs: list[Path]) -> str:
-    """Hash of parameters and of the bytes of every input file (folders are walked)."""
+    """Hash of parameters and of the bytes of every input file (folders are walked), wherever the inputs lie."""
     digest = hashlib.sha256(json.dumps(params, sort_keys=True, ensure_ascii=False).encode())
     for root in inputs:
         for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
             if path.is_file():
-                digest.update(str(path).encode())
+                digest.update(str(path.relative_to(root.parent)).encode())
                 with open(path, "rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]

@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 
 from stages.core.artifacts.files import write_json, write_jsonl
+from stages.core.artifacts.gates import mark_handed_on
 from stages.core.errors import UserError
-from stages.export_model.card import Facts, chain, describe_corpus, gather_facts, render_card, write_figure
+from stages.export_model.card import Facts, describe_corpus, gather_facts, render_card, write_figure
 
 PHASES = {
     "lora": {"start_from": "base", "approach": "lora", "epochs": 2, "batch_utterances": 16, "learning_rate": 0.005,
@@ -15,7 +16,8 @@ PHASES = {
     "other": {"start_from": "base", "approach": "full", "epochs": 1, "batch_utterances": 1, "learning_rate": 0.1,
               "warmup_steps": 0, "weight_decay": 0.0, "replay_share": 0.0},
 }
-SUMMARY = {"parameters": {"trained": 1234567, "total": 7654321}, "steps": 10, "tokens_seen_by_schedule": 99000}
+SUMMARY = {"parameters": {"trained": 1234567, "total": 7654321}, "steps": 10, "tokens_seen_by_schedule": 99000,
+           "lineage": ["lora", "full"]}
 LINES = [
     {"role": "base", "language": "en", "speaker": "b", "split": "train", "duration_seconds": 1800.0},
     {"role": "target", "language": "am", "speaker": "a", "split": "train", "duration_seconds": 3600.0},
@@ -24,16 +26,11 @@ LINES = [
 ]
 FACTS = Facts(
     base="data/raw/indextts2", phase="full", is_released=True, corpus=describe_corpus(LINES),
-    phases=[{"name": name, **PHASES[name]} for name in ("lora", "full")], summary=SUMMARY,
+    phases=[{"name": name, **PHASES[name]} for name in ("lora", "full")], fallbacks=[], summary=SUMMARY,
     metrics={"code cross entropy": ("5.000", "1.846 [1.787, 1.907], n = 115"),
              "phone error rate": ("1.0", "unmeasured")},
     licences=[],
 )
-
-
-def test_the_schedule_of_a_card_is_the_chain_that_leads_to_its_phase():
-    assert chain("full", PHASES) == ["lora", "full"]
-    assert chain("other", PHASES) == ["other"]
 
 
 def test_hours_and_speakers_are_counted_by_language():
@@ -84,7 +81,37 @@ def test_facts_come_from_the_files_of_earlier_stages(place, tmp_path):
     facts = gather_facts(place.base, "full", PHASES, corpus, checkpoints, evaluation)
     assert facts.metrics == {"code top1": ("0.100, n = 3", "0.500, n = 3"), "stop rate": ("unmeasured", "unmeasured")}
     assert (facts.licences, facts.is_released) == (["LICENSE"], False)
-    assert [phase["name"] for phase in facts.phases] == ["lora", "full"]
+    assert [(phase["start_from"], phase["name"]) for phase in facts.phases] == [("base", "lora"), ("lora", "full")]
+    assert facts.fallbacks == []
+
+
+def lay_out_gated(folder, lineage, checkpoint):
+    """Folders in which `full` went through a gate that handed on some checkpoint."""
+    for name in ("checkpoints/full_gated/adapter", "evaluation/base", "evaluation/full_gated"):
+        (folder / name).mkdir(parents=True)
+    write_jsonl(folder / "manifest.jsonl", LINES)
+    write_json(folder / "checkpoints/full_gated/summary.json", {**SUMMARY, "lineage": lineage})
+    mark_handed_on(folder / "checkpoints/full_gated", "full", checkpoint)
+    for name in ("base", "full_gated"):
+        write_json(folder / f"evaluation/{name}/metrics.json", {"code_top1": {"mean": 0.1, "n": 3}})
+    return folder, folder / "checkpoints", folder / "evaluation"
+
+
+def test_a_card_tells_where_gates_fell_back(place, tmp_path):
+    phases = {**PHASES, "full": {**PHASES["full"], "start_from": "lora_gated"}}
+    passed = gather_facts(place.base, "full_gated", phases, *lay_out_gated(tmp_path / "a", ["lora", "full"], "full"))
+    assert (passed.phase, passed.fallbacks) == ("full", [])
+    later = gather_facts(place.base, "full_gated", phases, *lay_out_gated(tmp_path / "b", ["full"], "full"))
+    assert later.fallbacks == ["`lora` missed its gate, so `full` starts from `base`."]
+    assert [(phase["start_from"], phase["name"]) for phase in later.phases] == [("base", "full")]
+    last = gather_facts(place.base, "full_gated", phases, *lay_out_gated(tmp_path / "c", ["lora"], "lora"))
+    assert (last.phase, last.fallbacks) == ("lora", ["`full` missed its gate, so this is `lora`."])
+    assert "`full` missed its gate, so this is `lora`.\n\n`lora` trained" in render_card(last, tmp_path)
+
+
+def test_an_export_of_which_the_gates_left_only_the_base_is_refused(place, tmp_path):
+    with pytest.raises(UserError, match="full_gated holds the untouched base"):
+        gather_facts(place.base, "full_gated", PHASES, *lay_out_gated(tmp_path / "a", [], "base"))
 
 
 @pytest.mark.parametrize(("phase", "told"), [("full", "manifest.jsonl"), ("lora", "lora/adapter")])

@@ -73,6 +73,14 @@ def test_run_holds_params_metrics_artifacts_and_origin(client):
     assert list(Path("mlartifacts").rglob("figure.txt"))
 
 
+def test_what_concerns_the_whole_schedule_is_a_tag_of_its_run(client):
+    with stage_run("gate_phase@lora", {}) as run:
+        run.set_parent_tag("gate.lora", "passed")
+    parent = client.get_run(run.id).data.tags[PARENT_TAG]
+    assert client.get_run(parent).data.tags["gate.lora"] == "passed"
+    assert "gate.lora" not in client.get_run(run.id).data.tags
+
+
 def test_failed_stage_fails_its_run_and_its_schedule_and_keeps_its_curve(client):
     with pytest.raises(ZeroDivisionError), stage_run("finetune@lora", {}) as run:
         run.log_metrics({"code_loss": 2.5}, step=100)
@@ -204,6 +212,7 @@ def test_nothing_is_recorded_where_the_params_say_so(tmp_path, monkeypatch):
         run.log_metrics({"code_loss": 1.0}, step=1)
         run.log_artifact(Path("params.yaml"))
         run.set_tag("a", "b")
+        run.set_parent_tag("a", "b")
     assert log_to_parent({"code_loss": 1.0}) == ""
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 

@@ -29,6 +29,14 @@ def test_the_fingerprint_knows_params_and_bytes(tmp_path):
     assert before != fingerprint({"epochs": 1}, [tmp_path])
 
 
+def test_the_fingerprint_does_not_know_where_the_inputs_lie(tmp_path):
+    for folder in ("lora", "lora_gated"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "model.safetensors").write_text("weights")
+    one, other = (fingerprint({}, [tmp_path / folder / "model.safetensors"]) for folder in ("lora", "lora_gated"))
+    assert one == other != fingerprint({}, [])
+
+
 def test_old_states_of_other_settings_go_the_newest_excepted(tmp_path):
     for age, name in enumerate(["newest", "old", "older", "own"]):
         (tmp_path / name).mkdir()
