@@ -17,7 +17,7 @@ from stages.core.artifacts.files import output_folder, write_text
 from stages.core.params.command import stage_parser
 from stages.core.params.strict import load_section, read_params
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
-from stages.report.config import Config
+from stages.report.config import Config, Gates
 from stages.report.curves import COLUMNS, join_curves, to_csv, write_metrics_table
 from stages.report.figures import draw_curves
 from stages.report.gather import Findings, gather_findings
@@ -29,7 +29,7 @@ OUTPUT = Path("reports")
 def main(argv: list[str] | None = None) -> int:
     stage_parser("report", __doc__).parse_args(argv)
     config, phases = load_section(Config, "report"), read_params()["phases"]
-    findings = gather_findings(phases)
+    findings = gather_findings(phases, load_section(Gates, "gate_phase").root)
     with stage_run("report", config.model_dump()):
         with output_folder(OUTPUT) as folder:
             write_report(findings, config, folder)

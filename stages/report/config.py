@@ -1,6 +1,8 @@
 """Params of `report`."""
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, RootModel
 
 from stages.core.params.strict import StrictModel
 
@@ -13,3 +15,7 @@ class Config(StrictModel):
     speech: str = Field(min_length=1, description="what the corpus' speech is; said on the page")
     judge: str = Field(min_length=1, description="what wrote down the phones that were heard; said on the page")
     caution: str = Field(min_length=1, description="what the figures do not show; said on the page")
+
+
+class Gates(RootModel[dict[str, dict[str, Any]]]):
+    """Phases that have a gate: the page tells what was decided on them, and on no others."""

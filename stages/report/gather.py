@@ -2,8 +2,8 @@
 
 import csv
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from stages.core.artifacts.files import read_json, read_jsonl
 from stages.core.errors import UserError
 from stages.core.params.phases import BASE, phase_order
 from stages.core.params.strict import parse_section
+from stages.report.gates import Gate, read_gates
 from stages.report.measures import Measure, parse_measures
 
 CORPUS, VOCABULARY = Path("data/corpus"), Path("data/vocabulary")
@@ -65,7 +66,8 @@ class Phase:
 
     @property
     def start_from(self) -> str:
-        return str(self.settings["start_from"])
+        """The checkpoint that it really started from."""
+        return str(self.summary.get("started_from", self.settings["start_from"]))
 
     @property
     def tokens_seen(self) -> int:
@@ -101,6 +103,7 @@ class Findings:
     results: list[Result]
     corpus: Corpus
     vocabulary: dict[str, float]
+    gates: list[Gate] = field(default_factory=list)
 
     @property
     def base(self) -> Result:
@@ -108,15 +111,27 @@ class Findings:
 
     @property
     def final(self) -> Result:
-        return self.results[-1]
+        """What the schedule gives: the last phase, or what its gate handed on in its place."""
+        last = self.results[-1].name
+        return self.result(next((gate.handed_on for gate in self.gates if gate.phase == last), last))
+
+    @property
+    def lineage(self) -> list[str]:
+        """The phases that the final weights went through, the first one first."""
+        starts, name = {phase.name: phase.start_from for phase in self.phases}, self.final.name
+        names: list[str] = []
+        while name in starts:
+            names.insert(0, name)
+            name = starts[name]
+        return names
 
     def result(self, name: str) -> Result:
         """The result of a phase or the base."""
         return next(result for result in self.results if result.name == name)
 
 
-def gather_findings(phases: Mapping[str, Mapping[str, Any]]) -> Findings:
-    """Read the results of the phases that the params name.
+def gather_findings(phases: Mapping[str, Mapping[str, Any]], gated_phases: Iterable[str] = ()) -> Findings:
+    """Read the results of the phases that the params name, and what was decided on those that have a gate.
 
     Raises:
         UserError: files are missing, or one of them does not hold what it should.
@@ -129,7 +144,7 @@ def gather_findings(phases: Mapping[str, Mapping[str, Any]]) -> Findings:
             raise UserError(f"{EVALUATION / result.name}/samples: not the sentences of {EVALUATION / BASE}/samples; "
                             "evaluate both again with the same params")
     return Findings([read_phase(name, phases[name]) for name in order], results, read_corpus(),
-                    read_json(VOCABULARY / "metrics.json"))
+                    read_json(VOCABULARY / "metrics.json"), read_gates(gated_phases, CHECKPOINTS, EVALUATION))
 
 
 def require_inputs(order: list[str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stages.report.config import Config
+from stages.report.gates import tell_gates, tell_set_aside
 from stages.report.gather import Findings, Phase, Result
 from stages.report.measures import (
     KNOWN,
@@ -30,7 +31,7 @@ class Verdict:
 def reach_verdict(findings: Findings, config: Config) -> Verdict:
     """Put the findings into plain words."""
     return Verdict(tell_headline(findings), [
-        ("What was trained", tell_schedule(findings.phases)),
+        ("What was trained", [*tell_schedule(findings.phases), *tell_gates(findings.gates)]),
         ("On how much", tell_corpus(findings, config)),
         ("How good it is", [*tell_speech(findings), *tell_fit(findings), *tell_emotion(findings)]),
         ("What was forgotten", [tell_forgetting(findings), *tell_drift(findings)]),
@@ -54,7 +55,7 @@ def spoken_error(findings: Findings) -> Metric:
 
 def tell_headline(findings: Findings) -> str:
     """The judge's error at the end, beside the base's and the floor."""
-    schedule = " → ".join(phase.name for phase in findings.phases)
+    schedule = (" → ".join(findings.lineage) or "no phase") + tell_set_aside(findings.gates)
     error = spoken_error(findings)
     after, before = (result.measure(error.name).mean for result in (findings.final, findings.base))
     floor = findings.final.measure(f"reference_{error.name}").mean

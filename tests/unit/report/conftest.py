@@ -29,7 +29,7 @@ def project(tmp_path, monkeypatch) -> Path:
     """A project folder, current, with params and all inputs of the report, and a leftover phase."""
     monkeypatch.chdir(tmp_path)
     tracking = {"uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "schedule"}
-    params = {"phases": PHASES, "report": REPORT, "tracking": tracking}
+    params = {"phases": PHASES, "gate_phase": {}, "report": REPORT, "tracking": tracking}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     lay_out_data(tmp_path / "data")
     return tmp_path
