@@ -13,11 +13,14 @@ from stages.core.artifacts.files import read_json, read_jsonl
 from stages.core.errors import UserError
 from stages.core.params.phases import BASE, phase_order
 from stages.core.params.strict import parse_section
+from stages.report.costs import COSTS, Cost
 from stages.report.gates import Gate, read_gates
 from stages.report.measures import Measure, parse_measures
+from stages.report.provenance import Provenance, trace
 
 CORPUS, VOCABULARY = Path("data/corpus"), Path("data/vocabulary")
 CHECKPOINTS, EVALUATION = Path("data/checkpoints"), Path("data/evaluation")
+OF_EVALUATION = ("metrics.json", "samples/samples.jsonl", "samples/worst.jsonl")
 
 
 class Sample(BaseModel):
@@ -40,29 +43,37 @@ class Sample(BaseModel):
 
 @dataclass(frozen=True)
 class Result:
-    """The evaluation of the base or of one phase; no samples where the base cannot speak by itself."""
+    """The evaluation of the base or of one phase; no samples where the base cannot speak by itself.
+
+    Attributes:
+        samples: the same sentences for every model.
+        worst: this model's own sentences with the most errors.
+    """
 
     name: str
     measures: dict[str, Measure]
     samples: list[Sample]
+    worst: list[Sample]
 
     def measure(self, name: str) -> Measure:
         """A figure; unmeasured where the evaluation does not hold it."""
         return self.measures.get(name, Measure())
 
-    def audio(self, index: int) -> Path:
-        """The sampled audio of a sentence."""
-        return EVALUATION / self.name / "samples" / self.samples[index].file
+    def audio(self, sample: Sample) -> Path:
+        """The sampled audio of one of its sentences."""
+        return EVALUATION / self.name / "samples" / sample.file
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One trained phase: its section of the params, its summary, its curve (column -> cell, as in the file)."""
+    """One trained phase: its section of the params, its summary, its curve (column -> cell, as in the file), its cost.
+    """
 
     name: str
     settings: Mapping[str, Any]
     summary: Mapping[str, Any]
     curve: list[dict[str, str]]
+    cost: Cost
 
     @property
     def start_from(self) -> str:
@@ -103,6 +114,7 @@ class Findings:
     results: list[Result]
     corpus: Corpus
     vocabulary: dict[str, float]
+    provenance: Provenance
     gates: list[Gate] = field(default_factory=list)
 
     @property
@@ -143,8 +155,10 @@ def gather_findings(phases: Mapping[str, Mapping[str, Any]], gated_phases: Itera
         if [sample.text for sample in result.samples] != [sample.text for sample in results[0].samples]:
             raise UserError(f"{EVALUATION / result.name}/samples: not the sentences of {EVALUATION / BASE}/samples; "
                             "evaluate both again with the same params")
-    return Findings([read_phase(name, phases[name]) for name in order], results, read_corpus(),
-                    read_json(VOCABULARY / "metrics.json"), read_gates(gated_phases, CHECKPOINTS, EVALUATION))
+    trained = [read_phase(name, phases[name]) for name in order]
+    return Findings(trained, results, read_corpus(), read_json(VOCABULARY / "metrics.json"),
+                    trace((BASE, *order), trained[0].cost.made_from),
+                    read_gates(gated_phases, CHECKPOINTS, EVALUATION))
 
 
 def require_inputs(order: list[str]) -> None:
@@ -155,8 +169,9 @@ def require_inputs(order: list[str]) -> None:
     """
     wanted = [CORPUS / "summary.json", CORPUS / "manifest.jsonl", VOCABULARY / "metrics.json"]
     wanted += [CHECKPOINTS / name / file for name in order for file in ("curves.csv", "summary.json")]
+    wanted += [COSTS / f"{name}.json" for name in order]
     for name in (BASE, *order):
-        wanted += [EVALUATION / name / "metrics.json", EVALUATION / name / "samples/samples.jsonl"]
+        wanted += [EVALUATION / name / file for file in OF_EVALUATION]
     missing = [str(path) for path in wanted if not path.is_file()]
     if missing:
         raise UserError(f"{', '.join(missing)}: no such file; run the stages before the report first")
@@ -165,9 +180,14 @@ def require_inputs(order: list[str]) -> None:
 def read_result(name: str) -> Result:
     """Read one folder of data/evaluation."""
     folder = EVALUATION / name
-    lines = folder / "samples" / "samples.jsonl"
-    samples = [parse_section(Sample, row, f"{lines}:{number}") for number, row in enumerate(read_jsonl(lines), start=1)]
-    return Result(name, parse_measures(read_json(folder / "metrics.json"), folder / "metrics.json"), samples)
+    measures = parse_measures(read_json(folder / "metrics.json"), folder / "metrics.json")
+    samples, worst = (read_samples(folder / "samples" / f"{kind}.jsonl") for kind in ("samples", "worst"))
+    return Result(name, measures, samples, worst)
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Read a list of samples."""
+    return [parse_section(Sample, row, f"{path}:{number}") for number, row in enumerate(read_jsonl(path), start=1)]
 
 
 def read_phase(name: str, settings: Mapping[str, Any]) -> Phase:
@@ -184,7 +204,8 @@ def read_phase(name: str, settings: Mapping[str, Any]) -> Phase:
     summary = read_json(CHECKPOINTS / name / "summary.json")
     if absent := {"tokens_seen", "steps", "parameters"} - summary.keys():
         raise UserError(f"{CHECKPOINTS / name / 'summary.json'}: lacks {', '.join(sorted(absent))}")
-    return Phase(name, settings, summary, curve)
+    path = COSTS / f"{name}.json"
+    return Phase(name, settings, summary, curve, parse_section(Cost, read_json(path), str(path)))
 
 
 def read_corpus() -> Corpus:

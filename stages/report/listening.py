@@ -1,4 +1,6 @@
-"""The sentences that the page plays: by the corpus, the base and every phase, with what the judge heard."""
+"""The sentences that the page plays, with what the judge heard: some by the corpus, the base and every phase, and the
+last phase's worst.
+"""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -57,20 +59,35 @@ def choose_sentences(findings: Findings, shown: int, folder: Path) -> list[Sente
     return [gather_takes(findings, index, number, folder) for number, index in enumerate(indices, start=1)]
 
 
+def choose_worst(findings: Findings, folder: Path) -> list[Sentence]:
+    """The last phase's worst sentences; writes their audio to `folder`."""
+    final = findings.final
+    return [tell_sentence(findings, sample, number, [reference_take(sample, folder), model_take(final, sample, folder)])
+            for number, sample in enumerate(final.worst, start=1)]
+
+
 def gather_takes(findings: Findings, index: int, number: int, folder: Path) -> Sentence:
     """One sentence by everyone."""
-    sample, corpus = findings.base.samples[index], findings.corpus
-    audio = keep_audio(reference_sound(sample), folder / REFERENCE / f"{index:02d}.flac")
-    takes = [Take(REFERENCE, audio, note="the corpus' own audio")]
-    takes += [model_take(result, index, folder) for result in findings.results]
-    language = corpus.language_of.get(sample.reference, corpus.target_languages[0])
+    sample = findings.base.samples[index]
+    takes = [model_take(result, result.samples[index], folder) for result in findings.results]
+    return tell_sentence(findings, sample, number, [reference_take(sample, folder), *takes])
+
+
+def tell_sentence(findings: Findings, sample: Sample, number: int, takes: list[Take]) -> Sentence:
+    """A sentence of the corpus with its takes."""
+    language = findings.corpus.language_of.get(sample.reference, findings.corpus.target_languages[0])
     return Sentence(number, sample.text, language, sample.speaker, sample.symbols, sample.expected, takes)
 
 
-def model_take(result: Result, index: int, folder: Path) -> Take:
+def reference_take(sample: Sample, folder: Path) -> Take:
+    """The corpus' own reading of a sentence."""
+    audio = keep_audio(reference_sound(sample), folder / REFERENCE / f"{Path(sample.file).stem}.flac")
+    return Take(REFERENCE, audio, note="the corpus' own audio")
+
+
+def model_take(result: Result, sample: Sample, folder: Path) -> Take:
     """One sentence by the base or a phase."""
-    sample = result.samples[index]
-    audio = keep_audio(read_sound(result.audio(index)), folder / result.name / f"{index:02d}.flac")
+    audio = keep_audio(read_sound(result.audio(sample)), folder / result.name / f"{Path(sample.file).stem}.flac")
     heard = None if sample.heard is None else list(mark_unlike(sample))
     return Take(result.name, audio, heard, "not judged", tell_errors(sample), sample.stopped)
 

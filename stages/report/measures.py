@@ -10,6 +10,7 @@ from stages.core.errors import UserError
 
 UNMEASURED = "unmeasured"
 PER_CENT = "\u00a0%"
+MINUS = "\u2212"
 Change = Literal["better", "worse", "unclear", "same", "unmeasured"]
 
 
@@ -26,6 +27,11 @@ class Measure:
 PREDICTION, SPEECH, SOUND = "Prediction of held-out codes", "Sampled speech", "Its length, melody and voice"
 EMOTION, FORGETTING = "The emotion path", "The base's own languages"
 LIMITS = "Limits of the measurement, without any model"
+CHIEF = (  # what a reader in a hurry looks at, in this order
+    "phone_error_rate", "character_error_rate", "word_error_rate", "skipped_word_rate", "stop_rate",
+    "speaker_similarity", "code_cross_entropy", "swapped_text_gap", "base_language_cross_entropy",
+    "base_language_phone_error_rate", "base_language_character_error_rate", "latent_relative_l2",
+)
 GROUPS = (PREDICTION, SPEECH, SOUND, EMOTION, FORGETTING, LIMITS)
 
 
@@ -187,14 +193,18 @@ def write_value(value: float | None, metric: Metric) -> str:
     """A value for people: `1.98`, `31.2 %`, or `unmeasured`."""
     if value is None:
         return UNMEASURED
-    return f"{100 * value:.1f}{PER_CENT}" if metric.kind == "share" else f"{value:.2f}"
+    if metric.kind == "share":
+        return f"{100 * value:.1f}{PER_CENT}"
+    small = metric.kind == "nats" and 0 < abs(value) < 0.095
+    return f"{round(value, 3 if small else 2) or 0.0:.{3 if small else 2}f}".replace("-", MINUS)
 
 
 def write_interval(measure: Measure, metric: Metric) -> str:
     """`1.90–2.05`, or nothing where there is no interval."""
     if measure.mean is None or measure.low is None or measure.high is None:
         return ""
-    return f"{write_value(measure.low, metric).removesuffix(PER_CENT)}–{write_value(measure.high, metric)}"
+    low, high = write_value(measure.low, metric).removesuffix(PER_CENT), write_value(measure.high, metric)
+    return f"{low} to {high}" if low.startswith(MINUS) else f"{low}–{high}"
 
 
 def compare(before: Measure, after: Measure, metric: Metric) -> Change:

@@ -1,9 +1,10 @@
 """The page's first words: what was trained, on how much, how good it is, what was forgotten; all told from figures."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stages.report.config import Config
+from stages.report.costs import tell_costs
 from stages.report.gates import tell_gates, tell_set_aside
 from stages.report.gather import Findings, Phase, Result
 from stages.report.measures import (
@@ -17,26 +18,37 @@ from stages.report.measures import (
     write_value,
 )
 
+NOTHING_WORSE = "No figure that was measured before and after training."
 UNITS = ("phone", "character")
 
 
 @dataclass(frozen=True)
+class Point:
+    """A question with its answers; `folded` ones are shown on demand."""
+
+    question: str
+    answers: list[str]
+    folded: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """A headline, then questions, each with its answers."""
+    """A headline, then questions."""
 
     headline: str
-    points: list[tuple[str, list[str]]]
+    points: list[Point]
 
 
 def reach_verdict(findings: Findings, config: Config) -> Verdict:
     """Put the findings into plain words."""
     return Verdict(tell_headline(findings), [
-        ("What was trained", [*tell_schedule(findings.phases), *tell_gates(findings.gates)]),
-        ("On how much", tell_corpus(findings, config)),
-        ("How good it is", [*tell_speech(findings), *tell_fit(findings), *tell_emotion(findings)]),
-        ("What was forgotten", [tell_forgetting(findings), *tell_drift(findings)]),
-        ("What got worse", list(tell_worse(findings)) or ["No measured figure moved the wrong way."]),
-        ("What this does not show", [config.caution]),
+        Point("What was trained", [*tell_schedule(findings.phases), *tell_gates(findings.gates)]),
+        Point("On how much", [*tell_corpus(findings, config), tell_costs([phase.cost for phase in findings.phases])]),
+        Point("How good it is", [*tell_speech(findings), *tell_fit(findings), *tell_emotion(findings)]),
+        Point("What was forgotten", [tell_forgetting(findings), *tell_drift(findings)]),
+        Point("What got worse", list(tell_worse(findings.base, findings.final)) or [NOTHING_WORSE],
+              [told for phase in findings.phases for told in tell_step(findings, phase)]),
+        Point("What this does not show", [config.caution]),
     ])
 
 
@@ -174,20 +186,24 @@ def tell_drift(findings: Findings) -> list[str]:
     return told
 
 
-def tell_worse(findings: Findings) -> Iterator[str]:
-    """What moved the wrong way from the base to the end and over each phase; apart what may be chance."""
-    steps = [(findings.result(phase.start_from), findings.result(phase.name)) for phase in findings.phases]
-    whole = (findings.base, findings.final)
-    for before, after in [whole, *(step for step in steps if step != whole)]:
-        pairs = [(metric, before.measure(metric.name), after.measure(metric.name))
-                 for metric in metrics_of([before.measures, after.measures]) if not metric.limit]
-        worse = [pair for pair in pairs if went_wrong_way(pair[1], pair[2], pair[0])]
-        for doubt, chance in (("", False), (", within overlapping intervals", True)):
-            told = [f"{metric.label} {write_value(old.mean, metric)} to {write_value(new.mean, metric)}"
-                    + (" (no intervals)" if old.low is None or new.low is None else "")
-                    for metric, old, new in worse if overlap(old, new) == chance]
-            if told:
-                yield f"{before.name} to {after.name}{doubt}: {'; '.join(told)}."
+def tell_step(findings: Findings, phase: Phase) -> Iterator[str]:
+    """What a phase made worse; nothing where it is the whole schedule, of which the same is told already."""
+    before, after = findings.result(phase.start_from), findings.result(phase.name)
+    if (before, after) != (findings.base, findings.final):
+        yield from tell_worse(before, after)
+
+
+def tell_worse(before: Result, after: Result) -> Iterator[str]:
+    """What moved the wrong way, as far as the written figures show it; apart what may be chance."""
+    pairs = [(metric, before.measure(metric.name), after.measure(metric.name))
+             for metric in metrics_of([before.measures, after.measures]) if not metric.limit]
+    worse = [pair for pair in pairs if went_wrong_way(pair[1], pair[2], pair[0])]
+    for doubt, chance in (("", False), (", within overlapping intervals", True)):
+        told = [f"{metric.label} {old} to {new}" + (" (no intervals)" if start.low is None or end.low is None else "")
+                for metric, start, end in worse if overlap(start, end) == chance
+                for old, new in [(write_value(start.mean, metric), write_value(end.mean, metric))] if old != new]
+        if told:
+            yield f"{before.name} to {after.name}{doubt}: {'; '.join(told)}."
 
 
 def count(number: int, noun: str) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from stages.compare_strategies.plan import PASSED_ON
 from stages.core.params.strict import read_params
+from stages.report.provenance import TOLD
 from stages.schema import DROPPED_BY_RUN_CACHE, PHASES, SECTIONS, STAGES, check_params, fields_named
 from workflow.closure import (
     CORE,
@@ -31,6 +32,7 @@ DEFINITIONS = {
     for pipeline in PIPELINES
     for name, stage in yaml.safe_load((ROOT / pipeline).read_text())["stages"].items()
 }
+READ_WHOLE = {"compare_strategies.plan": PASSED_ON, "report": TOLD}
 EVERY_STAGE_IS_KNOWN_TO = {Path("stages/__main__.py"), Path("stages/schema.py")}
 
 
@@ -75,7 +77,7 @@ def test_every_module_of_a_stage_is_imported_by_one_that_is_run(stage):
 def test_params_are_the_sections_that_the_stage_loads(name):
     """`tracking` and `machine` change no result, so they are no param of any stage."""
     entry = entry_of(DEFINITIONS[name]["cmd"])
-    loaded = loaded_sections(entry) | (set(PASSED_ON) if entry == "compare_strategies.plan" else set())
+    loaded = loaded_sections(entry) | set(READ_WHOLE.get(entry, ()))
     declared = {param.split(".")[0] for param in DEFINITIONS[name].get("params", [])}
     assert declared == loaded, f"{name}: params must be {', '.join(sorted(loaded))}"
 

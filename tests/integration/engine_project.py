@@ -18,6 +18,7 @@ REAL = (
     ".gitignore",
     "data/recordings/README.md",
     "workflow",
+    "presets",
     "profiles/default",
     ".dvc/config",
     ".dvc/.gitignore",

@@ -31,6 +31,7 @@ def project(tmp_path, monkeypatch) -> Path:
     tracking = {"uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "schedule"}
     params = {"phases": PHASES, "gate_phase": {}, "report": REPORT, "tracking": tracking}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    lay_out_origin(tmp_path, params)
     lay_out_data(tmp_path / "data")
     return tmp_path
 
@@ -43,6 +44,21 @@ def lay_out_data(data: Path) -> None:
         lay_out_evaluation(data / "evaluation" / name, ERRORS[name], seed)
     for name in (*PHASES, "leftover"):
         lay_out_checkpoint(data / "checkpoints" / name, name)
+
+
+def lay_out_origin(folder: Path, params: dict) -> None:
+    """Two presets, the second nearer by far, and DVC's files in the middle of a run: the report is still to come."""
+    write_json(folder / "presets/a.yaml", {"phases": {"only": {"start_from": "base"}}})
+    phases = {**PHASES, "full": {**PHASES["full"], "epochs": 4}}
+    write_json(folder / "presets/b.yaml", params | {"phases": phases, "report": {}})
+    deps = ["data/checkpoints", "data/corpus", "data/evaluation", "data/vocabulary", "presets", "stages/report"]
+    write_json(folder / "dvc.yaml", {"stages": {"report": {"cmd": "x", "deps": deps}}})
+    made = {"data/corpus": "c0", "data/vocabulary": "d0"}
+    for place, name in enumerate(("base", *PHASES)):
+        made |= {f"data/checkpoints/{name}": f"a{place}", f"data/evaluation/{name}/metrics.json": f"b{place}"}
+    outs = [{"path": path, "md5": digest * 16} for path, digest in made.items()]
+    earlier = {"deps": [{"path": "data/checkpoints", "md5": "stale"}], "outs": [{"path": "reports", "md5": "0"}]}
+    write_json(folder / "dvc.lock", {"stages": {"before": {"outs": outs}, "report": earlier}})
 
 
 def lay_out_corpus(folder: Path) -> None:
@@ -70,17 +86,23 @@ def lay_out_evaluation(folder: Path, error: float, seed: int) -> None:
         "reference_phone_error_rate": interval(0.08, 0.01), "codes_phone_error_rate": interval(0.22, 0.02),
         "own_figure": 3.25,
     })
+    lay_out_samples(folder / "samples", "samples.jsonl", "", seed)
+    lay_out_samples(folder / "samples", "worst.jsonl", "worst-", seed)
+
+
+def lay_out_samples(folder: Path, name: str, prefix: str, seed: int) -> None:
+    """A list of three sampled sentences, and their audio."""
     lines = []
     for index, text in enumerate(TEXTS):
-        seconds = 0.4 + 0.1 * seed
-        write_tone(folder / "samples" / f"{index:02d}.wav", seconds, 10 * seed + index)
+        seconds, file = 0.4 + 0.1 * seed, f"{prefix}{index:02d}.wav"
+        write_tone(folder / file, seconds, 10 * seed + index)
         lines.append({
-            "file": f"{index:02d}.wav", "id": f"am-m2-{index:05d}", "text": text, "speaker": "am-m2",
+            "file": file, "id": f"am-m2-{index:05d}", "text": text, "speaker": "am-m2",
             "symbols": "phones", "expected": EXPECTED, "heard": EXPECTED.replace("l", "r") if seed else "", "errors": 2,
             "length": 9, "stopped": index > 0, "duration_seconds": seconds,
             "reference": f"audio/am-m2-{index:05d}.flac", "prompt": "audio/am-m2-00000.flac",
         })
-    (folder / "samples/samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def lay_out_checkpoint(folder: Path, name: str) -> None:
@@ -89,6 +111,12 @@ def lay_out_checkpoint(folder: Path, name: str) -> None:
     write_json(folder / "summary.json", {
         "start_from": "base", "approach": "lora", "steps": 100, "tokens_seen": tokens, "last": {},
         "parameters": {"trained": 50_000, "total": 1_000_000, "trained_percent": 5.0},
+    })
+    write_json(folder.parents[1] / "costs" / f"{name}.json", {
+        "resumed": False, "tokens": tokens, "seconds": 30.0, "tokens_per_second": tokens / 30, "peak_memory_gib": 0.5,
+        "training_memory_gib": 0.2, "device": "cpu", "processes": 1, "threads": 2, "torch": "2.13.0",
+        "git_commit": "0123456789abcdef" * 2 + "01234567+changes",
+        "made_from": {"data/base": "e0" * 16, "data/checkpoints/base": "a0" * 16, "data/features": "f0" * 16},
     })
     level = ERRORS.get(name, 1)
     points = [{"step": 0, "tokens_seen": 0, "validation_code_cross_entropy": 2 + 5 * level}]

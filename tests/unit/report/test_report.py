@@ -2,6 +2,7 @@ import csv
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def edit_phases(**changes) -> None:
 def test_page_shows_every_phase_and_no_leftover(project):
     page = write()
     for name in ("base", "lora", "full", "polish"):
-        assert f'<th scope="col">{name}</th>' in page
+        assert f'<th scope="col" role="columnheader">{name}</th>' in page
     assert "leftover" not in page
     assert not (project / "reports/audio/leftover").exists()
 
@@ -59,9 +60,11 @@ def test_verdict_tells_the_figures_and_what_got_worse(project):
     assert "After lora → full → polish, the judge hears 35.0\u00a0% of the phones wrong" in page
     assert "untouched base 94.0\u00a0%, reference audio 8.0\u00a0%" in page
     assert "The lowest phone error is not the last: 31.0\u00a0% (28.0–34.0\u00a0%) at full." in page
-    worse = [part.split("</dd>")[0] for part in page.split("<dd>full to polish")[1:]]
+    folded = page.split("<summary>Phase by phase</summary>")[1]
+    worse = [part.split("</p>")[0] for part in folded.split("<p>full to polish")[1:]]
     assert [part.split(":")[0] for part in worse] == ["", ", within overlapping intervals"]
     assert "Code cross-entropy 2.55 to 2.75" in worse[0] and "Phone error 31.0\u00a0% to 35.0\u00a0%" in worse[1]
+    assert "<dd>base to polish: Base-language cross-entropy 1.97 to 2.11." in page and "base to polish" not in folded
     assert '<small class="worse">worse than full</small>' in page
     assert "Nothing is shown by a test&#39;s figures." in page
 
@@ -118,6 +121,66 @@ def test_same_inputs_give_the_same_bytes(project):
     assert hashes("first") == hashes("second")
     assert {"index.html", "curves.csv", "metrics.csv", "figures/curves-wide-light.svg",
             "figures/spectrogram-reference.png", "audio/polish/02.flac"} <= hashes("first").keys()
+
+
+def test_worst_sentences_are_the_last_phases_with_the_reference_beside(project):
+    page = write()
+    worst = page[page.index('id="worst"'):page.index('id="spectrograms"')]
+    assert worst.count("<article>") == 3 and worst.count("<b>reference</b>") == worst.count("<b>polish</b>") == 3
+    assert "<b>full</b>" not in worst and "2 errors on 9 phones" in worst
+    kept = {path.parent.name for path in Path("reports/audio").rglob("worst-*.flac")}
+    assert kept == {"reference", "polish"}
+
+
+def test_chief_figures_stand_above_all_the_others(project):
+    page = write()
+    chief, rest = page[page.index('id="phases"'):page.index('id="curves"')].split("<details>")
+    assert chief.index("Phone error") < chief.index("Code cross-entropy") and "own figure" not in chief
+    assert "Phone error" in rest and "Code top-1" in rest and "the limits of the measurement" in rest
+    assert "Phone error of the reference audio" in rest and "Phone error of the reference audio" not in chief
+
+
+def test_costs_are_told_and_a_resumed_phase_says_what_it_measured(project):
+    page = write("first")
+    assert "Training took 90 seconds and at most 0.5 GiB a process (cpu, 2 threads)." in page
+    assert "1,000 tokens a second" in page and "after a resume" not in page
+    edit_json("data/costs/full.json", resumed=True, tokens=5000, seconds=7200, tokens_per_second=None)
+    page = write("second")
+    assert "Training took more than 2.0 hours" in page and "for the last 5,000 tokens, after a resume" in page
+
+
+def test_origin_is_told_by_what_the_inputs_were_made_of(project):
+    page = write()
+    origin = page[page.index('id="origin"'):page.index('id="method"')]
+    rows = [row.split("</tr>")[0] for row in origin.split('<tr><th scope="row">')[1:]]
+    assert [row.split("<")[0] for row in rows] == ["base", "lora", "full", "polish", "phases.full.epochs"]
+    assert "<code>a2a2a2a2a2a2</code>" in rows[2] and "<code>b2b2b2b2b2b2</code>" in rows[2]
+    assert "0123456789ab with changes of its own" in rows[2] and "not trained" in rows[0]
+    assert "<td>4</td><td>2</td>" in rows[4] and "1 value of the params other than in presets/b.yaml" in origin
+    for path, digest in (("base", "e0"), ("features", "f0"), ("corpus", "c0"), ("vocabulary", "d0")):
+        assert f"data/{path} <code>{digest * 6}</code>" in origin
+
+
+def test_origin_of_a_report_outside_dvc_and_presets_is_unknown(project):
+    for path in ("dvc.yaml", "dvc.lock", "presets/a.yaml", "presets/b.yaml"):
+        Path(path).unlink()
+    page = write()
+    assert "data/corpus <code>unknown</code>" in page and "beside no preset" in page
+
+
+def test_params_of_a_preset_are_named_by_it(project):
+    shutil.copy("params.yaml", "presets/c.yaml")
+    assert "are those of <code>presets/c.yaml</code>" in write()
+
+
+def test_page_stays_the_same_after_a_commit_and_after_an_earlier_report(project):
+    first = write("first")
+    content = json.loads(Path("dvc.lock").read_text())
+    content["stages"]["report"]["deps"] = [{"path": "data/checkpoints", "md5": "of the first report"}]
+    Path("dvc.lock").write_text(json.dumps(content))
+    for command in ("init -q", "add params.yaml", "-c user.name=n -c user.email=e commit -qm first"):
+        subprocess.run(["git", *command.split()], check=True)
+    assert write("second") == first
 
 
 def test_page_names_nothing_outside_itself(project):
@@ -190,7 +253,8 @@ def test_a_base_that_cannot_speak_leaves_a_page_that_says_so(project):
         samples = Path(f"data/evaluation/{name}/samples")
         shutil.rmtree(samples)
         samples.mkdir()
-        (samples / "samples.jsonl").write_text("")
+        for file in ("samples.jsonl", "worst.jsonl"):
+            (samples / file).write_text("")
         edit_json(f"data/evaluation/{name}/metrics.json", phone_error_rate=None, codes_phone_error_rate=None,
                   reference_phone_error_rate=None, speaker_similarity=None)
     assert main([]) == 0
@@ -216,11 +280,13 @@ def test_a_judge_of_words_is_told_in_characters_and_its_words_are_marked(project
 def test_samples_that_nobody_judged_are_played_without_a_word_on_errors(project):
     for name in ("base", "lora", "full", "polish"):
         path = Path(f"data/evaluation/{name}/samples/samples.jsonl")
+        path.with_name("worst.jsonl").write_text("")
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         kept = [{key: value for key, value in line.items() if key not in ("expected", "heard", "errors", "length")}
                 for line in lines]
         path.write_text("".join(json.dumps(line) + "\n" for line in kept))
     page = write()
+    assert 'id="worst"' not in page
     assert "<audio" in page and "not judged" in page and "Expected:" not in page and "nothing heard" not in page
 
 
