@@ -6,6 +6,7 @@ data/checkpoints/<start_from>, data/features, base -> data/checkpoints/<phase>/
     curves.csv          figures by step and tokens seen
     config.yaml         the settings as they were used, flags included
     summary.json        trained parameters, steps, tokens, which weights were chosen, what was skipped
+-> data/costs/<phase>.json: time, memory, machine, the git commit and DVC's hashes of what it was made from
 
 A killed run continues from its last saved state in .resume/finetune@<phase>/; SIGTERM and SIGINT save one more.
 Several processes: machine.processes, or torchrun.

@@ -15,6 +15,7 @@ from stages.core.training.features import INDEX_FILE
 from stages.finetune.config import Config, Phase
 
 CHECKPOINTS, FEATURES, STANDALONE = Path("data/checkpoints"), Path("data/features"), Path("runs")
+COSTS = Path("data/costs")
 RESUME = Path(".resume")
 BESIDE_THE_RESULT = ("config", "phase", "output", "resume", "cost")
 OF_PHASE = {"learning_rate": "learning_rate", "batch_size": "batch_utterances", "epochs": "epochs"}
@@ -88,7 +89,8 @@ def parse_job(argv: list[str] | None, docstring: str | None) -> Job:
         base, flags.model_path or CHECKPOINTS / phase.start_from, train, flags.val_manifest or train,
         flags.amharic_vocab,
         flags.output or (STANDALONE if changed else CHECKPOINTS) / name, flags.config,
-        flags.tokens_max, flags.resume or RESUME, flags.cost,
+        flags.tokens_max, flags.resume or RESUME,
+        flags.cost or (None if changed or flags.output else COSTS / f"{name}.json"),
     )
     _check_files(job)
     return job
@@ -118,7 +120,8 @@ def build_parser(docstring: str | None) -> argparse.ArgumentParser:
     add("--tokens_max", type=_positive, metavar="N",
         help="end at the step that has met so many supervised tokens (default: all epochs)")
     add("--resume", type=Path, metavar="DIR", help="folder of saved states (default: .resume)")
-    add("--cost", type=Path, metavar="FILE", help="write seconds, tokens a second and peak memory there (default: not)")
+    add("--cost", type=Path, metavar="FILE",
+        help="write time, memory and origin there (default: data/costs/<phase>.json for a phase of the schedule)")
     add("--output", type=Path, metavar="DIR",
         help="folder to write (default: data/checkpoints/<phase>; runs/<phase> where a flag overrides the params)")
     return parser

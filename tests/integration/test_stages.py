@@ -55,6 +55,13 @@ def test_each_phase_changes_what_its_approach_allows(project):
     assert base["text_embedding.weight"][:old_pieces].equal(lora["text_embedding.weight"][:old_pieces])
 
 
+def test_each_phase_leaves_its_cost_apart_from_its_weights(project):
+    for name in ("lora", "full", "polish"):
+        cost = json.loads(Path(f"data/costs/{name}.json").read_text())
+        assert cost["seconds"] > 0 and not cost["resumed"]
+        assert cost["tokens"] == json.loads(Path(f"data/checkpoints/{name}/summary.json").read_text())["tokens_seen"]
+
+
 def test_lora_phases_leave_their_adapter_and_full_ones_none(project):
     assert Path("data/checkpoints/lora/adapter/adapter_model.safetensors").is_file()
     assert Path("data/checkpoints/polish/adapter/adapter_config.json").is_file()
