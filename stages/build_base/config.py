@@ -1,6 +1,8 @@
 """Params of `build_base`."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from stages.core.params.shared import LanguageConfig, SpeakerConfig
 from stages.core.params.strict import StrictModel
@@ -51,6 +53,15 @@ class ModelConfig(StrictModel):
     emo_condition_module: EncoderConfig
 
 
+class GuideConfig(StrictModel):
+    """Guided attention; see alignment.py."""
+
+    weight: float = Field(ge=0, description="of the guide's loss; 0 turns it off")
+    layer: int = Field(ge=0, description="the block whose heads are guided, from 0")
+    heads: int = Field(ge=1, description="how many of its heads, the first ones")
+    width: float = Field(gt=0, le=1, description="how far from the diagonal attention may lie, share of the utterance")
+
+
 class PretrainingConfig(StrictModel):
     """Training of GPT and conditioning encoders together."""
 
@@ -61,6 +72,7 @@ class PretrainingConfig(StrictModel):
     weight_decay: float = Field(ge=0)
     dropout: float = Field(ge=0, lt=1)
     prompt_seconds_max: float = Field(gt=0)
+    guide: GuideConfig
 
 
 class Config(StrictModel):
@@ -72,6 +84,7 @@ class Config(StrictModel):
     speakers: list[SpeakerConfig] = Field(min_length=2)
     readings_per_span: int = Field(ge=1, description="speakers who read each span of the pretraining texts")
     shuffled_readings: int = Field(ge=0, description="readings of each pretraining language's words in random order")
+    invented_readings: int = Field(ge=0, description="readings of as many invented words in each pretraining language")
     readings_per_new_span: int = Field(ge=1, description="speakers who read each span of the new language")
     words_per_utterance_max: int = Field(ge=1)
     pieces: int = Field(ge=64, description="SentencePiece pieces")
@@ -79,3 +92,11 @@ class Config(StrictModel):
     recogniser: RecogniserConfig
     model: ModelConfig
     pretraining: PretrainingConfig
+
+    @model_validator(mode="after")
+    def _guide_within_model(self) -> Self:
+        guide, model = self.pretraining.guide, self.model
+        if guide.layer >= model.layers or guide.heads > model.heads:
+            raise ValueError(f"pretraining.guide: layer {guide.layer} and {guide.heads} heads, where the model has "
+                             f"layers 0 to {model.layers - 1} of {model.heads} heads")
+        return self

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from stages.build_base.alignment import Guide
 from stages.build_base.config import PretrainingConfig
 from stages.core.model.conditioning import Conditioner
 from stages.core.model.settings import GptSettings
-from stages.core.model.unified_voice import UnifiedVoice
+from stages.core.model.unified_voice import Batch, UnifiedVoice
 from stages.core.training.batching import Row, collate
 from stages.core.training.loop import Loop, LoopSettings
-from stages.core.training.objective import Losses, compute_losses, validation_figures, weighted_loss
+from stages.core.training.objective import compute_losses, validation_figures, weighted_loss
 from stages.core.training.optimiser import build_optimiser
 from stages.core.training.parallel import Processes
 from stages.core.training.plan import length_bucketed
@@ -61,17 +62,16 @@ class WholeModel(nn.Module):
         self.voice = UnifiedVoice(settings, dropout)
         self.conditioner = Conditioner(settings)
 
-    def losses(self, rows: ExampleSet, indices: Sequence[int], generator: torch.Generator | None = None) -> Losses:
-        """Losses of some examples, each with its prompt."""
+    def batch(self, rows: ExampleSet, indices: Sequence[int], generator: torch.Generator | None = None) -> Batch:
+        """Some examples, each with its prompt, laid out for one forward pass."""
         prompts = [rows.prompt(index, generator) for index in indices]
         features, lengths = pad_sequence(prompts, batch_first=True), torch.tensor([len(row) for row in prompts])
         emotion = self.conditioner.emotion(features, lengths)
         conditioning = self.conditioner.voice(features, lengths) + emotion[:, None]
-        batch = [
+        return collate([
             Row(str(index), rows.examples[index].text, rows.examples[index].codes, state)
             for index, state in zip(indices, conditioning, strict=True)
-        ]
-        return compute_losses(self.voice, collate(batch, self.settings))
+        ], self.settings)
 
 
 @dataclass
@@ -103,10 +103,12 @@ class PretrainingTask:
         return "out of memory; lower build_base.pretraining.batch_utterances"
 
     def backward(self, data: Sequence[int]) -> dict[str, float]:
-        losses = self.model.train().losses(self.train, data)
+        batch = self.model.train().batch(self.train, data)
+        with Guide(self.model.voice, batch, self.config.guide) as guide:
+            losses = compute_losses(self.model.voice, batch)
         loss = weighted_loss(losses, TEXT_WEIGHT, CODE_WEIGHT, losses.text_tokens, losses.code_tokens)
-        loss.backward()
-        return {"tokens": losses.text_tokens + losses.code_tokens, "loss": loss.item(),
+        (loss + self.config.guide.weight * guide.loss).backward()
+        return {"tokens": losses.text_tokens + losses.code_tokens, "loss": loss.item(), "guide": guide.loss.item(),
                 "code_cross_entropy": losses.code_sum.item() / losses.code_tokens}
 
     def validate(self, stopping: Callable[[], bool]) -> dict[str, float]:
@@ -139,5 +141,6 @@ def evaluate(model: WholeModel, held_out: ExampleSet) -> dict[str, float]:
     model.eval()
     generator = torch.Generator().manual_seed(0)
     order = sorted(range(len(held_out.examples)), key=lambda index: len(held_out.examples[index].codes))
-    parts = [model.losses(held_out, order[at : at + 32], generator) for at in range(0, len(order), 32)]
+    batches = (model.batch(held_out, order[at : at + 32], generator) for at in range(0, len(order), 32))
+    parts = [compute_losses(model.voice, batch) for batch in batches]
     return validation_figures(parts)

@@ -12,7 +12,8 @@ from stages.core.audio.espeak import phones, synthesise
 from stages.core.audio.files import resample
 from stages.core.audio.mel import MelAnalysis
 from stages.core.params.shared import LanguageConfig, SplitsConfig
-from stages.core.text.spans import read_spans, shuffle_words
+from stages.core.text.invented import invent_words, shuffle_words
+from stages.core.text.spans import read_spans
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def speak_language(
     name: str, language: LanguageConfig, readings: int, normalise: Callable[[str], str], config: Config,
     splits: SplitsConfig, mel: MelAnalysis,
 ) -> list[Utterance]:
-    """Every usable span of a language, read by `readings` speakers each, and its training words in random order.
+    """Every usable span of a language, read by `readings` speakers each, then texts of its words shuffled and invented.
 
     Speakers are drawn by the seed.
     """
@@ -48,9 +49,10 @@ def speak_language(
     spans = read_spans(Path(language.text), normalise, config.words_per_utterance_max, splits)
     spans = [span for span in spans if not span.rejected]
     texts = [(span.text_normalised, span.split) for span in spans for _ in range(readings)]
-    for number in range(config.shuffled_readings):
-        shuffled = shuffle_words(spans, config.words_per_utterance_max, f"{config.seed} {name} {number}")
-        texts += [(text, "train") for text in shuffled]
+    for make, count in ((shuffle_words, config.shuffled_readings), (invent_words, config.invented_readings)):
+        for number in range(count):
+            further = make(spans, config.words_per_utterance_max, f"{config.seed} {name} {number}")
+            texts += [(text, "train") for text in further]
     return [_speak(name, language.voice, text, split, rng.randrange(len(config.speakers)), config, mel)
             for text, split in texts]
 

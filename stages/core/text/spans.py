@@ -1,7 +1,6 @@
 """A text file to spans that are short enough to speak, each in the split of the sentence it is cut from."""
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -12,7 +11,6 @@ from stages.core.params.shared import SplitsConfig
 from stages.core.text.sentences import split_sentences, split_spans
 
 WORD_SPACE = "፡"
-MARKS = ".,?!'-"
 
 
 @dataclass(frozen=True)
@@ -51,25 +49,6 @@ def read_spans(path: Path, normalise: Callable[[str], str], words_max: int, spli
         if span.split == "train" and span.text_normalised in held_out else span
         for span in spans
     ]
-
-
-def shuffle_words(spans: Sequence[Span], words_max: int, seed: str) -> list[str]:
-    """The words of the training spans in random order, each once, as texts of 2 to `words_max` words.
-
-    A small text read aloud teaches its sentences by heart; its words in another order teach letters and sounds.
-    A text that equals a held-out span is left out.
-    """
-    rng = random.Random(seed)
-    words = [word.strip(MARKS) for span in spans if span.split == "train" for word in span.text_normalised.split()]
-    words = [word for word in words if word]
-    rng.shuffle(words)
-    texts, place = [], 0
-    while place < len(words):
-        count = rng.randint(min(2, words_max), words_max)
-        texts.append(" ".join(words[place : place + count]))
-        place += count
-    held_out = {span.text_normalised for span in spans if span.split != "train"}
-    return [text for text in texts if text not in held_out]
 
 
 def _spans_of_line(

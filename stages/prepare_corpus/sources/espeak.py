@@ -8,7 +8,8 @@ from pydantic import Field
 
 from stages.core.params.shared import LanguageConfig, SpeakerConfig, SplitsConfig
 from stages.core.params.strict import StrictModel
-from stages.core.text.spans import Span, read_spans, shuffle_words
+from stages.core.text.invented import invent_words, shuffle_words
+from stages.core.text.spans import Span, read_spans
 from stages.prepare_corpus.sources.fields import LanguageCode, Role, SourceName
 from stages.prepare_corpus.utterance import Rejected, Synthesis, Utterance
 
@@ -24,6 +25,9 @@ class EspeakSource(StrictModel):
     training_spans_max: int = Field(ge=0, description="training spans of each language, evenly chosen; 0 for all")
     shuffled_readings: int = Field(
         ge=0, le=20, description="more readings by every speaker: the training words in random order"
+    )
+    invented_readings: int = Field(
+        ge=0, le=20, description="more readings by every speaker: as many invented words of the same letters"
     )
     splits: list[Literal["train", "validation", "test"]] = Field(min_length=1, description="splits that are spoken")
     speakers: list[SpeakerConfig] = Field(min_length=1)
@@ -43,7 +47,7 @@ def read(
         usable = unique([span for span in spans if not span.rejected and span.split in source.splits])
         wanted = thin_training(usable, source.training_spans_max)
         for speaker in source.speakers:
-            readings = [*wanted, *shuffled_spans(wanted, source, speaker, splits.seed)]
+            readings = [*wanted, *further_readings(wanted, source, f"{splits.seed} {speaker.variant}")]
             for index, span in enumerate(readings):
                 yield _utterance(code, language, index, span, speaker)
 
@@ -57,11 +61,12 @@ def thin_training(spans: list[Span], most: int) -> list[Span]:
     return [span for span in spans if span.split != "train" or span.text_normalised in kept]
 
 
-def shuffled_spans(spans: list[Span], source: EspeakSource, speaker: SpeakerConfig, seed: int) -> list[Span]:
-    """The training words in random order, differently for each speaker and reading."""
-    texts = [text for reading in range(source.shuffled_readings)
-             for text in shuffle_words(spans, source.words_per_utterance_max, f"{seed} {speaker.variant} {reading}")]
-    return [Span(text, text, "train") for text in texts]
+def further_readings(spans: list[Span], source: EspeakSource, seed: str) -> list[Span]:
+    """The training words in random order, and invented words, differently for each seed and reading."""
+    words_max = source.words_per_utterance_max
+    shuffled = [shuffle_words(spans, words_max, f"{seed} {reading}") for reading in range(source.shuffled_readings)]
+    invented = [invent_words(spans, words_max, f"{seed} {reading}") for reading in range(source.invented_readings)]
+    return [Span(text, text, "train") for texts in shuffled + invented for text in texts]
 
 
 def unique(spans: list[Span]) -> list[Span]:

@@ -59,6 +59,17 @@ def test_shuffled_readings_are_training_words_only(project):
     assert {word for row in shuffled for word in row["text_normalised"].split()} <= training
 
 
+def test_invented_readings_are_training_rows_in_the_letters_of_the_training_words(project):
+    project["prepare_corpus"]["sources"][0]["invented_readings"] = 1
+    Path("params.yaml").write_text(yaml.safe_dump(project, allow_unicode=True))
+    main([])
+    rows = manifest()
+    invented = [row for row in rows if "።" not in row["text"]]
+    assert invented and {row["split"] for row in invented} == {"train"}
+    letters = {letter for row in rows if "።" in row["text"] for letter in row["text_normalised"]}
+    assert {letter for row in invented for letter in row["text_normalised"]} <= letters
+
+
 def test_growth_moves_no_text_between_splits(project):
     main([])
     before = {row["text_normalised"]: row["split"] for row in manifest()}

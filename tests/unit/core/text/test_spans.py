@@ -1,7 +1,6 @@
-from collections import Counter
 
 from stages.core.params.shared import SplitsConfig
-from stages.core.text.spans import Span, read_spans, shuffle_words
+from stages.core.text.spans import read_spans
 
 SPLITS = SplitsConfig(seed=1, validation_share=0.2, test_share=0.2, test_speakers_share=0.0)
 
@@ -26,13 +25,3 @@ def test_a_training_span_that_also_stands_in_a_held_out_sentence_is_rejected(tmp
     training = {span.text_normalised for span in spans if span.split == "train" and not span.rejected}
     assert "same start here" in held_out and not held_out & training
     assert any(span.rejected for span in spans)
-
-
-def test_shuffled_words_are_the_training_words_each_once_in_another_order():
-    spans = [Span("", f"word{number} other{number}.", "train") for number in range(20)] + [Span("", "secret.", "test")]
-    texts = shuffle_words(spans, 5, "seed")
-    words = [word for text in texts for word in text.split()]
-    assert Counter(words) == Counter(f"{kind}{number}" for kind in ("word", "other") for number in range(20))
-    assert words != [word.strip(".") for span in spans[:20] for word in span.text_normalised.split()]
-    assert all(len(text.split()) <= 5 for text in texts)
-    assert texts == shuffle_words(spans, 5, "seed") != shuffle_words(spans, 5, "another")
