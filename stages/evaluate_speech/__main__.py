@@ -2,6 +2,7 @@
 
 data/checkpoints/<phase>, data/checkpoints/base, data/features, data/corpus, base -> data/evaluation/<phase>/
     metrics.json             every figure of figures.FIGURES with its 95 % interval; null where unmeasured
+    headline.json            means of a few of them, those that were measured: what DVC's tables show
     samples/*.wav            none where the base cannot speak by itself
     samples/samples.jsonl    the same sentences for every phase: text, what was expected and heard, files
     samples/worst.jsonl      the same of the sentences with the most errors; none where nobody judged
@@ -36,7 +37,7 @@ from stages.evaluate_speech.cross_entropy import measure_base_languages, measure
 from stages.evaluate_speech.draw import Drawn, choose_rows, draw_codes, measure_lengths, spread
 from stages.evaluate_speech.drift import measure_drift
 from stages.evaluate_speech.emotion import measure_emotion
-from stages.evaluate_speech.figures import Values, make_figures
+from stages.evaluate_speech.figures import Values, make_figures, take_headline
 from stages.evaluate_speech.judge import Judge, load_judge, read_as_written
 from stages.evaluate_speech.likeness import load_speaker_encoder
 from stages.evaluate_speech.listen import Hearing, Sample, Speech, hear, measure_errors, measure_faults, speak
@@ -77,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         with output_folder(output / "samples") as folder:
             write_samples(folder, samples, hearing, setting.config)
         write_json(output / "metrics.json", metrics)
+        write_json(output / "headline.json", take_headline(metrics))
         run.log_metrics({key: value["mean"] for key, value in metrics.items() if value}, step=0)
         run.log_artifact(output / "samples", "samples")
     for key, value in metrics.items():

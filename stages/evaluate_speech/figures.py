@@ -11,7 +11,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from stages.core.artifacts.figures import FIGURES
+from stages.core.artifacts.figures import FIGURES, HEADLINE
 
 RESAMPLES = 1000
 
@@ -53,6 +53,11 @@ def make_figures(values: Mapping[str, Sequence[Measured]], seed: int) -> dict[st
     if unknown := values.keys() - set(FIGURES):
         raise ValueError(f"no figures: {', '.join(sorted(unknown))}")
     return {name: make_figure(values.get(name, ()), seed) for name in FIGURES}
+
+
+def take_headline(figures: Mapping[str, Figure | None]) -> dict[str, float]:
+    """The means of `HEADLINE` that were measured."""
+    return {name: figure["mean"] for name in HEADLINE if (figure := figures[name])}
 
 
 def make_figure(values: Iterable[Measured], seed: int) -> Figure | None:

@@ -20,3 +20,7 @@ FIGURES = (
     "base_language_reference_word_error_rate",
     "intended_emotion_duration_ratio", "intended_emotion_pitch_semitones",
 )
+HEADLINE = (  # what DVC's tables show of a phase: few enough for a screen
+    "code_cross_entropy", "phone_error_rate", "character_error_rate", "stop_rate", "speaker_similarity",
+    "base_language_cross_entropy", "latent_relative_l2",
+)

@@ -1,6 +1,6 @@
 import pytest
 
-from stages.evaluate_speech.figures import FIGURES, Measured, make_figure, make_figures
+from stages.evaluate_speech.figures import FIGURES, HEADLINE, Measured, make_figure, make_figures, take_headline
 
 
 def test_a_ratio_weighs_utterances_by_their_length():
@@ -47,3 +47,9 @@ def test_every_figure_has_its_name_and_no_other_does():
     assert [name for name, figure in figures.items() if figure] == ["stop_rate"]
     with pytest.raises(ValueError, match="stop_rat$"):
         make_figures({"stop_rat": []}, seed=0)
+
+
+def test_the_headline_holds_means_of_what_was_measured():
+    figures = make_figures({"stop_rate": [Measured("a", 1.0)], "too_long_rate": [Measured("a", 1.0)]}, seed=0)
+    assert take_headline(figures) == {"stop_rate": 1.0}
+    assert set(HEADLINE) <= set(FIGURES)
