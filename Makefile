@@ -39,6 +39,7 @@ typecheck: $(READY)  ## mypy
 	@mypy
 
 ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
+	@echo 'The runs: http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning'
 	@mlflow ui --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///mlflow.db
 
 speak: $(READY)  ## say TEXT='...' with the exported model; PROMPT=voice.wav and OUT=speech.wav may be named too
