@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.core.errors import UserError
+from stages.core.params.strict import read_params
 
 PLAN, RUNS = Path("data/comparison/plan"), Path("data/comparison/runs")
 
@@ -45,7 +44,7 @@ def read_run(name: str, folder: Path = PLAN) -> tuple[Run, dict[str, Any]]:
     if not path.is_file():
         known = ", ".join(planned_runs(folder)) or "nothing"
         raise UserError(f"{path}: no such run; the plan holds {known}")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_params(path)
     return Run(**content.pop("run")), content
 
 

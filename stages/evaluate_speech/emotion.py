@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stages.core.artifacts.files import below
 from stages.core.audio.espeak import synthesise
 from stages.core.audio.files import read_audio, resample
 from stages.core.model.conditioning import Conditioner
@@ -80,7 +81,7 @@ def read_styles(
                 for style in config.emotion_styles]
     tracks = [track_pitch(reading, rate_hz) for reading in readings]
     semitones = tracks[1].median_semitones - tracks[0].median_semitones if tracks[0] and tracks[1] else None
-    return Styled(read_audio(corpus / line["audio"], rate_hz)[:longest],
+    return Styled(read_audio(below(corpus, line["audio"]), rate_hz)[:longest],
                   (readings[0][:longest], readings[1][:longest]),
                   (len(readings[0]) / rate_hz, len(readings[1]) / rate_hz), semitones)
 

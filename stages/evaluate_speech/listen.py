@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from stages.core.artifacts.files import below
 from stages.core.audio.files import read_audio
 from stages.core.model.speech import SpeakingAdapter
 from stages.evaluate_speech.cross_entropy import Sentence
@@ -103,7 +104,7 @@ def read_corpus(
     for one in drawn:
         name, line, prompt_line = one.utterance.id, manifest[one.utterance.id], manifest[one.utterance.prompt]
         if name not in readings:
-            audio, prompt = (read_audio(corpus / read["audio"], sample_rate_hz) for read in (line, prompt_line))
+            audio, prompt = (read_audio(below(corpus, read["audio"]), sample_rate_hz) for read in (line, prompt_line))
             readings[name] = Reading(one.sentence, line, prompt_line, audio, prompt, one.row.codes, sample_rate_hz)
     return readings
 

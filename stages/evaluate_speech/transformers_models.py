@@ -3,6 +3,7 @@
 Shapes: S samples.
 """
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def load_speech_model(folder: Path, kind: str, device: torch.device, has_tokeniz
         model, report = getattr(transformers, kind).from_pretrained(folder, output_loading_info=True, **given)
         extractor = transformers.AutoFeatureExtractor.from_pretrained(folder, **given)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **given) if has_tokenizer else None
+    except pickle.UnpicklingError:
+        raise UserError(f"{folder}: refused: damaged, or a pickle that holds more than tensors") from None
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError, SafetensorError) as error:
         raise UserError(f"{folder}: cannot be loaded as {kind}: {' '.join(str(error).split())[:300]}") from None
     if missing := sorted(name for name in report["missing_keys"] if not name.endswith(ONLY_FOR_TRAINING)):

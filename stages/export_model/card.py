@@ -124,7 +124,7 @@ def write_figure(figure: Mapping[str, float] | None) -> str:
 def render_card(facts: Facts, folder: Path) -> str:
     """The card in Markdown, its list of files taken from the written folder."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True,
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stages.core.artifacts.files import output_folder, read_jsonl, write_json, write_jsonl
+from stages.core.artifacts.files import below, output_folder, read_jsonl, write_json, write_jsonl
 from stages.core.artifacts.progress import Progress
 from stages.core.artifacts.text_settings import KEY, read_with
 from stages.core.errors import UserError
@@ -62,7 +62,7 @@ def open_store(base: Path, config: Config, manifest: Rows, device: torch.device)
     code = [path for folder in (Path(__file__).parent, Path(model_code.__file__).parent)
             for path in sorted(folder.glob("*.py"))]
     read = [CORPUS / "manifest.jsonl", VOCABULARY / "bpe.model", *code]
-    known_by_date = [*sorted(base.rglob("*")), *(CORPUS / row["audio"] for row in manifest)]
+    known_by_date = [*sorted(base.rglob("*")), *(below(CORPUS, row["audio"]) for row in manifest)]
     return ShardStore(RESUME, run_key([config.model_dump(), device.type], read, known_by_date))
 
 

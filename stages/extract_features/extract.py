@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from stages.core.artifacts.files import below
 from stages.core.audio.files import read_audio
 from stages.core.errors import UserError
 from stages.core.model.conditioning import Conditioner
@@ -59,7 +60,7 @@ class Extractor:
 
     @torch.inference_mode()
     def _extract_batch(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Tensor]]:
-        audio = [read_audio(self.corpus / row["audio"], self.adapter.sample_rate_hz) for row in rows]
+        audio = [read_audio(below(self.corpus, row["audio"]), self.adapter.sample_rate_hz) for row in rows]
         speech = self.adapter.analyse_batch(audio)
         features = [one.features for one in speech]
         longest = int(self.prompt_seconds_max * self.adapter.sample_rate_hz)

@@ -6,6 +6,7 @@ manifest.jsonl, quarantine.jsonl -> report.md
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ SPEAKERS_SHOWN = 20
 KINDS_SHOWN = 50
 EXAMPLE_CHARACTERS = 120
 OTHERS = "others"
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 @dataclass
@@ -156,7 +158,7 @@ def _amounts(held: list[float]) -> tuple[str, str]:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+    return "".join(f"| {' | '.join(TAG.sub('&lt;', str(cell)) for cell in line)} |\n" for line in lines)
 
 
 def _bars(title: str, rows: Sequence[tuple[str, float]]) -> str:

@@ -29,15 +29,32 @@ CHAIN = [
 ]
 
 
+SECRETS = {name: f"planted-{name.lower()}" for name in (
+    "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "HF_TOKEN", "DVC_REMOTE")}
+DVC_CREDENTIALS = Path(".dvc/config.local")
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
+    """All stages, run by somebody whose environment and DVC hold secrets."""
     folder = tmp_path_factory.mktemp("project")
     make_project(folder)
+    (folder / ".dvc").mkdir()
+    (folder / DVC_CREDENTIALS).write_text(f"['remote \"store\"']\n    secret_access_key = {SECRETS['DVC_REMOTE']}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        for name, secret in SECRETS.items():
+            patch.setenv(name, secret)
         for command in CHAIN:
             assert main(list(command)) == 0, command
         yield folder
+
+
+def test_no_secret_of_whoever_ran_it_is_in_anything_that_was_written(project):
+    written = [path for path in project.rglob("*") if path.is_file() and path != project / DVC_CREDENTIALS]
+    assert {project / "mlflow.db", project / "data/export/MODEL_CARD.md"} <= set(written)
+    holders = {path for path in written for secret in SECRETS.values() if secret.encode() in path.read_bytes()}
+    assert holders == set()
 
 
 def weights(phase):

@@ -87,6 +87,17 @@ def json_line(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
+def below(folder: Path, name: str) -> Path:
+    """The file of a folder that a list names, which need not exist.
+
+    Raises:
+        UserError: the name leads out of the folder.
+    """
+    if os.path.isabs(name) or ".." in name.split("/"):
+        raise UserError(f"{folder}: a file that it lists must lie in it (got {name[:200]!r})")
+    return folder / name
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Give a file a second name, at no cost where the file system has hard links between both places."""
     try:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from stages.core.audio.codebook import cosine_projection
@@ -15,6 +15,15 @@ from stages.core.model.base_files import CONFIG_FILE, RELEASED, Part, require_pa
 from stages.core.params.strict import describe, read_params
 
 RELEASED_CODE_RATE_HZ = 50.0
+
+
+def _stays_in_the_base(name: str) -> str:
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError("must be a file in the base's folder")
+    return name
+
+
+FileName = Annotated[str, Field(min_length=1), AfterValidator(_stays_in_the_base)]
 
 
 class _Section(BaseModel):
@@ -59,7 +68,7 @@ class GptSettings(_Section):
 class DatasetSettings(_Section):
     """Section `dataset`: the tokenizer's file."""
 
-    bpe_model: str
+    bpe_model: FileName
 
 
 class MiniatureSettings(_Section):
@@ -74,9 +83,9 @@ class MiniatureSettings(_Section):
     frames_per_code: int = Field(gt=0)
     code_time_terms: int = Field(gt=0)
     code_mel_terms: int = Field(gt=0)
-    codebook: str
-    feature_statistics: str
-    recogniser: str
+    codebook: FileName
+    feature_statistics: FileName
+    recogniser: FileName
 
     @property
     def code_projection(self) -> Tensor:
@@ -110,14 +119,14 @@ class BaseSettings(_Section):
 
     dataset: DatasetSettings
     gpt: GptSettings
-    gpt_checkpoint: str
+    gpt_checkpoint: FileName
     miniature: MiniatureSettings | None = None
-    w2v_stat: str | None = None
+    w2v_stat: FileName | None = None
     semantic_codec: CodecSettings | None = None
-    s2mel_checkpoint: str | None = None
-    emo_matrix: str | None = None
-    spk_matrix: str | None = None
-    qwen_emo_path: str | None = None
+    s2mel_checkpoint: FileName | None = None
+    emo_matrix: FileName | None = None
+    spk_matrix: FileName | None = None
+    qwen_emo_path: FileName | None = None
 
     @property
     def code_rate_hz(self) -> float:

@@ -2,15 +2,16 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from stages.core.params.strict import StrictModel
+from stages.core.params.strict import CREDENTIALS, StrictModel
 
 
 class BaseConfig(StrictModel):
     """The pretrained model that the schedule starts from."""
 
-    path: str = Field(min_length=1, description="folder with config.yaml, weights, bpe.model and statistics")
+    path: str = Field(pattern=r"^[\w ./+=@,-]+$",
+                      description="folder with config.yaml, weights, bpe.model and statistics; no sign of a shell")
 
 
 class TrackingConfig(StrictModel):
@@ -19,6 +20,14 @@ class TrackingConfig(StrictModel):
     uri: str = Field(pattern=r"^(sqlite:///|https?://|file:|databricks|none$)",
                      description="MLflow tracking URI, or none: nothing is recorded")
     experiment: str = Field(min_length=1, description="MLflow experiment that holds the schedule's runs")
+
+    @field_validator("uri")
+    @classmethod
+    def holds_no_password(cls, uri: str) -> str:
+        if CREDENTIALS.search(uri):
+            raise ValueError("must hold no user or password, which git would keep: give them to the run as "
+                             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+        return uri
 
 
 class MachineConfig(StrictModel):

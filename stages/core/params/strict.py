@@ -1,5 +1,6 @@
 """Typed params: unknown keys, wrong types and values out of range are errors, all reported at once."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stages.core.errors import ParamsError, UserError
 
 PARAMS_FILE = Path("params.yaml")
+CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+"""User and password of a URL."""
 
 
 class StrictModel(BaseModel):
@@ -60,7 +63,7 @@ def describe(error: ValidationError, prefix: str = "") -> list[str]:
             rule = "unknown key"
         untold = item["type"] == "missing" or isinstance(item["input"], dict | list)
         value = "" if untold else f" (got {item['input']!r})"
-        lines.append(f"{field}: {rule}{value}" if field else rule)
+        lines.append(CREDENTIALS.sub("***@", f"{field}: {rule}{value}" if field else rule))
     return lines
 
 

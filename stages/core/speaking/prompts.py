@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.artifacts.files import read_jsonl
+from stages.core.artifacts.files import below, read_jsonl
 from stages.core.errors import UserError
 from stages.core.speaking.voices import SpeechModel, Voice
 
@@ -30,7 +30,7 @@ def held_out_prompts(corpus: Path) -> list[Prompt]:
     rows = [row for row in rows if row["role"] == "target" and row["split"] == "test"]
     longest: dict[str, Prompt] = {}
     for row in sorted(rows, key=lambda row: (row["duration_seconds"], row["id"]), reverse=True):
-        prompt = Prompt(row["speaker"], corpus / row["audio"], row["duration_seconds"])
+        prompt = Prompt(row["speaker"], below(corpus, row["audio"]), row["duration_seconds"])
         longest.setdefault(prompt.speaker, prompt)
     return list(longest.values())
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stages.core.artifacts.files import below
 from stages.core.errors import UserError
 from stages.core.training.batching import Row
 
@@ -89,9 +90,15 @@ def _map_shard(path: Path) -> dict[str, Tensor]:
     """A shard's tensors, mapped from the file and not read.
 
     Slices are taken by torch: of each that safetensors 0.8.0 takes, 64 bytes stay for good, a gigabyte in a long run.
+
+    Raises:
+        UserError: the file is missing or damaged.
     """
-    with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: no shard of features, as extract_features writes it: {error}") from None
 
 
 class FeatureSet:
@@ -111,7 +118,7 @@ class FeatureSet:
         self.peers: dict[str, list[Utterance]] = defaultdict(list)
         for row in self.utterances:
             self.peers[row.speaker].append(row)
-        self._open = cache(lambda shard: _map_shard(folder / shard))
+        self._open = cache(lambda shard: _map_shard(below(folder, shard)))
 
     def __len__(self) -> int:
         return len(self.utterances)

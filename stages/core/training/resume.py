@@ -85,8 +85,15 @@ class ResumeStore:
         return None
 
     def load_best(self) -> dict[str, Tensor]:
-        """The best weights."""
-        return _read(self.best_path)[0]
+        """The best weights.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        try:
+            return _read(self.best_path)[0]
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise UserError(f"{self.best_path}: damaged ({error}); remove {self.folder} to train anew") from None
 
     def states(self) -> list[Path]:
         """Files of the saved states, the newest last."""

@@ -1,0 +1,101 @@
+"""Texts and names of a corpus that hold HTML: every page shows them as text."""
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.core.params.strict import load_section, read_params
+from stages.export_model.card import describe_corpus, render_card
+from stages.prepare_corpus.report import write_report as write_corpus_report
+from stages.report.__main__ import write_report
+from stages.report.config import Config
+from stages.report.gather import gather_findings
+from tests.unit.export_model.test_card import FACTS, LINES
+from tests.unit.report.conftest import PHASES, REPORT, lay_out_data, lay_out_origin
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = "<script>alert('run')</script>"
+ATTRIBUTE = "\"><img src=x onerror='alert(1)'>"
+HOSTILE = f"ሰላም {SCRIPT} {ATTRIBUTE} </td></textarea></style>"
+
+
+class Page(HTMLParser):
+    """Tags of a page that came from the corpus, and the text that is shown."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.foreign, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        names = [name for name, _ in attributes if name.startswith("on")]
+        if tag in ("script", "iframe", "object", "embed") or names or dict(attributes).get("src") == "x":
+            self.foreign.append((tag, attributes))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_parser_sees_an_attack():
+    assert len(Page(f"<p>{HOSTILE}</p>").foreign) == 2
+
+
+def edit_lines(path, **changes):
+    rows = [json.loads(line) | changes for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_the_report_shows_texts_and_names_as_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = {name: HOSTILE if isinstance(value, str) else value for name, value in REPORT.items()}
+    params = {"phases": PHASES, "gate_phase": {}, "report": words,
+              "tracking": {"uri": "none", "experiment": "schedule"}}
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False, allow_unicode=True))
+    lay_out_origin(tmp_path, params)
+    lay_out_data(Path("data"))
+    edit_lines(Path("data/corpus/manifest.jsonl"), text=HOSTILE, speaker=HOSTILE, language=HOSTILE)
+    for name in ("samples", "worst"):
+        for folder in Path("data/evaluation").iterdir():
+            edit_lines(folder / f"samples/{name}.jsonl", text=HOSTILE, speaker=HOSTILE, heard=HOSTILE, expected=HOSTILE)
+    Path("reports").mkdir()
+    write_report(gather_findings(read_params()["phases"]), load_section(Config, "report"), Path("reports"))
+    page = Page(Path("reports/index.html").read_text(encoding="utf-8"))
+    assert page.foreign == [] and page.text.count(SCRIPT) > 3
+
+
+def test_the_model_card_shows_names_as_text(tmp_path):
+    (tmp_path / f"{ATTRIBUTE.replace('/', '')}.txt").touch()
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "voices/<script>alert(1).flac").touch()
+    rows = [{**line, "language": HOSTILE, "speaker": HOSTILE} for line in LINES]
+    facts = replace(FACTS, base=HOSTILE, corpus=describe_corpus(rows), licences=[f"LICENSE{ATTRIBUTE}"],
+                    fallbacks=[HOSTILE], metrics={HOSTILE: (HOSTILE, HOSTILE)})
+    page = Page(render_card(facts, tmp_path))
+    assert page.foreign == [] and page.text.count(SCRIPT) > 3
+
+
+def test_the_corpus_page_shows_names_and_reasons_as_text(tmp_path):
+    row = {"id": "u", "text": HOSTILE, "text_normalised": "x", "role": "target", "source": SCRIPT, "speaker": SCRIPT,
+           "split": SCRIPT, "duration_seconds": 1.5}
+    reject = {"source": SCRIPT, "where": ATTRIBUTE, "text": HOSTILE, "reason": f"{SCRIPT}: {ATTRIBUTE}"}
+    for name, line in (("manifest", row), ("quarantine", reject)):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(line) + "\n")
+    write_corpus_report(tmp_path)
+    prose = "".join((tmp_path / "report.md").read_text(encoding="utf-8").split("```")[::2])  # code is shown as it is
+    page = Page(prose)
+    assert page.foreign == [] and page.text.count(SCRIPT) > 3
+
+
+@pytest.mark.parametrize("dangerous", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(",
+                                       "new Function", "srcdoc", "DOMParser"])
+def test_the_demo_page_never_makes_markup_of_what_it_is_told(dangerous):
+    assert dangerous not in (ROOT / "demo/page/page.js").read_text(encoding="utf-8")
+
+
+def test_the_demo_page_has_no_script_but_its_file():
+    text = (ROOT / "demo/page/index.html").read_text(encoding="utf-8")
+    assert text.count("<script") == text.count('<script src="page.js"') == 1 and Page(text).foreign[1:] == []

@@ -1,0 +1,65 @@
+"""Secrets that a run is given, and those that somebody writes where they do not belong."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages import schema
+from stages.core.errors import UserError
+from stages.core.params.shared import TrackingConfig
+from stages.core.params.strict import StrictModel, describe, parse_section
+from stages.core.tracking.mlflow_runs import stage_run
+
+ROOT = Path(__file__).parents[2]
+SECRET = "hunter2-planted"
+
+
+@pytest.mark.parametrize("uri", [f"http://user:{SECRET}@tracking.example", f"https://{SECRET}@tracking.example:5000/x",
+                                 f"htp://user:{SECRET}@tracking.example"])
+def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["tracking"]["uri"] = uri
+    [problem] = schema.params_problems(params)
+    assert problem.startswith("tracking.uri: ") and SECRET not in problem
+    with pytest.raises(UserError) as error:
+        parse_section(TrackingConfig, params["tracking"], "params.yaml", "tracking")
+    assert SECRET not in str(error.value) and "***@" in str(error.value)
+
+
+def test_the_refusal_says_what_to_do():
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"):
+        parse_section(TrackingConfig, {"uri": f"http://me:{SECRET}@host", "experiment": "x"}, "params.yaml")
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:////home/a@b/mlflow.db", "http://127.0.0.1:5000",
+                                 "https://tracking.example/team", "none", "databricks"])
+def test_a_uri_without_a_password_is_taken(uri):
+    assert TrackingConfig(uri=uri, experiment="x").uri == uri
+
+
+def test_no_value_with_a_password_is_told_in_any_section():
+    class Section(StrictModel):
+        number: int
+
+    with pytest.raises(ValueError) as error:
+        Section.model_validate({"number": f"https://me:{SECRET}@host"})
+    assert describe(error.value) == [
+        "number: Input should be a valid integer (got 'https://***@host')"]
+
+
+def test_what_the_environment_holds_is_in_no_record_of_a_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "HF_TOKEN"):
+        monkeypatch.setenv(name, SECRET)
+    tracking = {"uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "schedule"}
+    Path("params.yaml").write_text(yaml.safe_dump({"phases": {"lora": {"start_from": "base"}}, "tracking": tracking}))
+    with stage_run("finetune@lora", {"epochs": 1}) as run:
+        run.log_metrics({"loss": 1.0}, step=1)
+        run.log_artifact(Path("params.yaml"))
+    with pytest.raises(ZeroDivisionError), stage_run("finetune@lora", {"epochs": 1}):
+        raise ZeroDivisionError
+    holders = [path for path in tmp_path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    said = capsys.readouterr()
+    assert holders == [] and SECRET not in said.out + said.err
+    assert (tmp_path / "mlflow.db").stat().st_size > 0
