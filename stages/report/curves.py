@@ -8,7 +8,7 @@ from stages.core.params.phases import BASE
 from stages.report.gather import Phase, Result
 from stages.report.measures import metrics_of
 
-FIGURES = ("code_cross_entropy", "validation_code_cross_entropy", "learning_rate")
+FIGURES = ("code_cross_entropy", "validation_code_cross_entropy", "validation_base_code_cross_entropy", "learning_rate")
 COLUMNS = ("phase", "step", "tokens_seen", "tokens_in_phase", *FIGURES)
 
 
