@@ -10,7 +10,8 @@ SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-.PHONY: run setup test interop lint typecheck ui speak demo serve plan compare bench stages base preset graph clean
+.PHONY: run setup test interop lint typecheck audit licences ui speak demo serve plan compare bench stages base preset \
+	graph clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## set up if needed, run what is stale, show the results
@@ -32,11 +33,19 @@ interop: $(READY)  ## add upstream's package to .venv, then compare the model wi
 	@python workflow/setup.py --interop
 	@python -m pytest -m interop
 
-lint: $(READY)  ## ruff
+lint: $(READY)  ## ruff, mypy, import laws, deps of dvc.yaml, params
 	@ruff check .
+	@mypy
+	@python -m pytest -q tests/contract
 
 typecheck: $(READY)  ## mypy
 	@mypy
+
+audit: $(READY)  ## known vulnerabilities of the pins, asked of osv.dev; exit status 3 where it cannot be asked
+	@python -m workflow.audit
+
+licences: $(READY)  ## docs/licences.md from what the installed packages say
+	@python -m workflow.licences
 
 ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
 	@echo 'The runs: http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning'

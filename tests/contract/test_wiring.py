@@ -33,6 +33,7 @@ DEFINITIONS = {
     for name, stage in yaml.safe_load((ROOT / pipeline).read_text())["stages"].items()
 }
 READ_WHOLE = {"compare_strategies.plan": PASSED_ON, "report": TOLD}
+PLACEHOLDER = re.compile(r"/(NAME|KIND)\b")
 EVERY_STAGE_IS_KNOWN_TO = {Path("stages/__main__.py"), Path("stages/schema.py")}
 
 
@@ -164,3 +165,15 @@ def test_constraints_pin_every_requirement():
 
 def test_snakefile_fits_one_screen():
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
+
+
+def test_documents_name_files_that_are_there():
+    """Links, and paths in code marks, of README, CONTRIBUTING and docs."""
+    gone = []
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        links = [page.parent / link for link in re.findall(r"\]\(([^)#:\s]+)\)", text)]
+        marked = [ROOT / path for path in re.findall(r"`((?:stages|workflow|tests|docs|presets)/[\w./-]+)`", text)]
+        gone += [f"{page.name}: {path.relative_to(ROOT)}" for path in links + marked
+                 if not path.resolve().exists() and not PLACEHOLDER.search(path.as_posix())]
+    assert not gone, f"no such files: {', '.join(gone)}"
