@@ -19,6 +19,7 @@ from tests.tiny_project import ROOT
 
 TRAIN = [sys.executable, "-m", "stages", "finetune", "--phase", "full"]
 KILLS, EPOCHS = 3, 60
+GRACE_SECONDS = 30  # Slurm's default between SIGTERM and SIGKILL (KillWait)
 
 
 @pytest.fixture()
@@ -95,10 +96,10 @@ def test_killed_trainings_end_in_the_bytes_of_an_undisturbed_one(place, monkeypa
     assert interrupted == train(place), f"killed at the steps {moments}"
 
 
-def test_a_preempted_training_saves_within_seconds_and_continues(place, monkeypatch):
+def test_a_preempted_training_saves_in_the_time_it_is_given_and_continues(place, monkeypatch):
     change_params(place, "machine", {"save_every_seconds": 0.5})
     status, seconds, said = stop_at(place, 20, signal.SIGTERM)
-    assert status == 128 + signal.SIGTERM and seconds < 10
+    assert status == 128 + signal.SIGTERM and seconds < GRACE_SECONDS
     at = saved_step(place)
     assert f"stopped by SIGTERM at step {at}" in said and not (place / "data/checkpoints/full").exists()
     _, runs = runs_of(place, monkeypatch)
