@@ -1,5 +1,6 @@
 """Snakemake and DVC on one working tree: whatever one of them did, the other has nothing to do."""
 
+import json
 import os
 import shutil
 import signal
@@ -48,7 +49,7 @@ def test_first_run_executes_each_stage_once_then_neither_engine_has_work(finishe
 
 def test_nothing_of_the_run_is_left_for_git_but_the_lock_file(finished_project):
     said = finished_project.run("git status --short --untracked-files=all")
-    sources = ("stages/", "workflow/", "profiles/", "data/base", "data/text", "data/recordings", ".dvc")
+    sources = ("stages/", "workflow/", "profiles/", "presets/", "data/base", "data/text", "data/recordings", ".dvc")
     left = [line[3:] for line in said.splitlines() if not line[3:].startswith(sources)]
     assert sorted(left) == [
         ".gitignore", "Snakefile", "compare/dvc.yaml", "dvc.lock", "dvc.yaml", "executed.txt", "params.yaml",
@@ -231,6 +232,13 @@ def test_edited_code_reruns_its_stage_and_touched_code_does_not(project):
     assert project.snakemake() == []
     code.write_text("# changed\n")
     assert project.snakemake() == ["export_model"]
+
+
+def test_metrics_of_the_base_and_of_every_phase_are_shown_side_by_side(finished_project):
+    said = finished_project.run("dvc metrics show --json")
+    files = json.loads(said[said.index("{"):])[""]["data"]
+    assert list(files) == [f"data/evaluation/{name}/headline.json" for name in ("base", "lora", "full", "polish")]
+    assert all("data" in file for file in files.values())
 
 
 def test_graph_summary_and_report_can_be_asked_for(project):
