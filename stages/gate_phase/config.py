@@ -1,7 +1,7 @@
 """Params of `gate_phase`: a gate for each phase that has one."""
 
 import difflib
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, RootModel, field_validator, model_validator
 
@@ -50,5 +50,5 @@ class Gate(StrictModel):
         return limits
 
 
-class Config(RootModel[dict[str, Annotated[Gate, Field()]]]):
+class Config(RootModel[dict[str, Gate]]):
     """Phase -> its gate; phases without one cost nothing."""
