@@ -16,6 +16,7 @@ from stages.core.params.command import run_command
 from stages.schema import STAGES, check_params
 
 CHECK = "check"
+DVC_STAGE = "DVC_STAGE"
 # Before torch is imported: threads that wait for each other sleep. Spinning ones, the default, fall to a tenth of their
 # speed when two of them share two cores with anything else.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -37,7 +38,16 @@ def parse_command(argv: list[str]) -> tuple[str, list[str]]:
 def main(argv: list[str] | None = None) -> int:
     """Validate, dispatch, and turn a user's error into plain words."""
     stage, options = parse_command(sys.argv[1:] if argv is None else argv)
-    return run_command(lambda: run_stage(stage, options))
+    return run_command(lambda: run_stage(stage, fill_in_key(options)))
+
+
+def fill_in_key(options: list[str]) -> list[str]:
+    """Put the key of DVC's stage, `lora` of finetune@lora, in place of its address.
+
+    DVC's commands pass the address by its environment variable, so that no value of the params is read by a shell.
+    """
+    address = os.environ.get(DVC_STAGE)
+    return [option.rpartition("@")[2] if option == address else option for option in options]
 
 
 def run_stage(stage: str, options: list[str]) -> int:

@@ -66,3 +66,10 @@ def test_unknown_stage_is_refused(capsys):
         runner.main(["finetun"])
     assert stopped.value.code == 2
     assert "finetun" in capsys.readouterr().err
+
+
+def test_the_address_that_dvc_gives_a_stage_becomes_its_key(report_stage, monkeypatch):
+    _, calls = report_stage
+    monkeypatch.setenv("DVC_STAGE", "compare/dvc.yaml:report@lora-rate-0.3")
+    assert runner.main(["report", "--phase", "compare/dvc.yaml:report@lora-rate-0.3", "--out", "a@b"]) == 0
+    assert calls == [["--phase", "lora-rate-0.3", "--out", "a@b"]]
