@@ -62,8 +62,8 @@ def licence_of(name: str) -> str:
         return ABSENT
     said = package.metadata
     classes = [line.split(" :: ")[-1] for line in said.get_all("Classifier") or [] if line.startswith("License ::")]
-    field = (said.get("License") or "").strip()
-    ways = (said.get("License-Expression"), "; ".join(one for one in classes if one != "OSI Approved"),
+    expression, field = ((said.get_all(name) or [""])[0].strip() for name in ("License-Expression", "License"))
+    ways = (expression, "; ".join(one for one in classes if one != "OSI Approved"),
             field if len(field) <= SHORT_CHARACTERS else "", title_of_file(package))
     return next((way.replace("|", "or") for way in ways if way), UNSTATED)
 
