@@ -14,7 +14,7 @@ from torch import Tensor
 from stages.build_base.config import Config
 from stages.build_base.pretrain import Example, ExampleSet, pretrain
 from stages.build_base.recogniser import phone_error_rate, train_recogniser
-from stages.build_base.speech import Utterance, speak_language
+from stages.build_base.speech import Utterance, speak_language, speak_more
 from stages.core.artifacts.files import output_folder, write_json
 from stages.core.audio.codebook import Codebook, stack_frames, train_codebook, voice_average
 from stages.core.audio.mel import MelAnalysis
@@ -56,6 +56,8 @@ def build(config: Config, splits: SplitsConfig, text: TextConfig, output: Path) 
         _train_tokenizer(sorted({row.text for row in old if row.split == "train"}), config.pieces, folder)
         content = _write_config(folder, config, analysis, statistics)
         metrics = _judge_metrics(judge, codebook, mel, [row for row in new if row.split == "test"])
+        old += [row for name, language in config.languages.items()
+                for row in speak_more(name, language, clean_latin, config, splits, mel)]
         metrics |= _pretrain(old, content, folder, config, MiniatureAdapter(analysis, codebook.centroids, statistics))
         metrics["hours"] = _hours(old, mel)
         write_json(folder / "metrics.json", {name: round(value, 4) for name, value in metrics.items()})

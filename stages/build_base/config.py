@@ -63,8 +63,10 @@ class GuideConfig(StrictModel):
 
 
 class PretrainingConfig(StrictModel):
-    """Training of GPT and conditioning encoders together."""
+    """Training of GPT and conditioning encoders together, on all that was spoken and on more readings."""
 
+    shuffled_readings: int = Field(ge=0, description="more readings of each language's training words in random order")
+    invented_readings: int = Field(ge=0, description="more readings, of as many invented words")
     epochs: int = Field(ge=1)
     batch_utterances: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
@@ -84,7 +86,6 @@ class Config(StrictModel):
     speakers: list[SpeakerConfig] = Field(min_length=2)
     readings_per_span: int = Field(ge=1, description="speakers who read each span of the pretraining texts")
     shuffled_readings: int = Field(ge=0, description="readings of each pretraining language's words in random order")
-    invented_readings: int = Field(ge=0, description="readings of as many invented words in each pretraining language")
     readings_per_new_span: int = Field(ge=1, description="speakers who read each span of the new language")
     words_per_utterance_max: int = Field(ge=1)
     pieces: int = Field(ge=64, description="SentencePiece pieces")

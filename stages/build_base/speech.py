@@ -13,7 +13,7 @@ from stages.core.audio.files import resample
 from stages.core.audio.mel import MelAnalysis
 from stages.core.params.shared import LanguageConfig, SplitsConfig
 from stages.core.text.invented import invent_words, shuffle_words
-from stages.core.text.spans import read_spans
+from stages.core.text.spans import Span, read_spans
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,43 @@ def speak_language(
     name: str, language: LanguageConfig, readings: int, normalise: Callable[[str], str], config: Config,
     splits: SplitsConfig, mel: MelAnalysis,
 ) -> list[Utterance]:
-    """Every usable span of a language, read by `readings` speakers each, then texts of its words shuffled and invented.
+    """Every usable span of a language, read by `readings` speakers each, and its training words in random order.
 
     Speakers are drawn by the seed.
     """
-    rng = random.Random(f"{config.seed} {name}")
-    spans = read_spans(Path(language.text), normalise, config.words_per_utterance_max, splits)
-    spans = [span for span in spans if not span.rejected]
+    spans = _usable_spans(language, normalise, config, splits)
     texts = [(span.text_normalised, span.split) for span in spans for _ in range(readings)]
-    for make, count in ((shuffle_words, config.shuffled_readings), (invent_words, config.invented_readings)):
-        for number in range(count):
-            further = make(spans, config.words_per_utterance_max, f"{config.seed} {name} {number}")
-            texts += [(text, "train") for text in further]
+    for number in range(config.shuffled_readings):
+        texts += [(text, "train") for text in shuffle_words(spans, config.words_per_utterance_max,
+                                                             f"{config.seed} {name} {number}")]
+    return _speak_all(name, language, texts, f"{config.seed} {name}", config, mel)
+
+
+def speak_more(
+    name: str, language: LanguageConfig, normalise: Callable[[str], str], config: Config, splits: SplitsConfig,
+    mel: MelAnalysis,
+) -> list[Utterance]:
+    """What a language's pretraining hears besides: its training words in further orders, and invented words."""
+    spans = _usable_spans(language, normalise, config, splits)
+    first, more = config.shuffled_readings, config.pretraining
+    texts = [text for make, numbers in ((shuffle_words, range(first, first + more.shuffled_readings)),
+                                        (invent_words, range(more.invented_readings)))
+             for number in numbers
+             for text in make(spans, config.words_per_utterance_max, f"{config.seed} {name} {number}")]
+    return _speak_all(name, language, [(text, "train") for text in texts], f"{config.seed} {name} more", config, mel)
+
+
+def _usable_spans(
+    language: LanguageConfig, normalise: Callable[[str], str], config: Config, splits: SplitsConfig
+) -> list[Span]:
+    spans = read_spans(Path(language.text), normalise, config.words_per_utterance_max, splits)
+    return [span for span in spans if not span.rejected]
+
+
+def _speak_all(
+    name: str, language: LanguageConfig, texts: list[tuple[str, str]], seed: str, config: Config, mel: MelAnalysis
+) -> list[Utterance]:
+    rng = random.Random(seed)
     return [_speak(name, language.voice, text, split, rng.randrange(len(config.speakers)), config, mel)
             for text, split in texts]
 

@@ -24,11 +24,12 @@ def project(tmp_path, monkeypatch):
         "dog", "cat", "queen", "judge", "fox", "zebra", "village", "box", "warm", "happy", "quick", "yard")))
     build["languages"] = {"en": build["languages"]["en"]}
     build["speakers"] = build["speakers"][:2]
-    build |= {"readings_per_new_span": 1, "shuffled_readings": 1, "invented_readings": 1, "pieces": 64}
+    build |= {"readings_per_new_span": 1, "shuffled_readings": 1, "pieces": 64}
     build["codebook"] |= {"centroids": 32, "iterations": 3}
     build["recogniser"] |= {"width": 8, "epochs": 1}
     build["model"] |= {"model_dim": 16, "layers": 1, "heads": 2, "emotion_dim": 8}
-    build["pretraining"] |= {"epochs": 2, "guide": {"weight": 0.5, "layer": 0, "heads": 1, "width": 0.1}}
+    build["pretraining"] |= {"epochs": 2, "shuffled_readings": 1, "invented_readings": 1,
+                             "guide": {"weight": 0.5, "layer": 0, "heads": 1, "width": 0.1}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
     monkeypatch.chdir(tmp_path)
 
