@@ -1,7 +1,7 @@
 """Synthetic speech that the base is made from."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def _usable_spans(
 
 
 def _speak_all(
-    name: str, language: LanguageConfig, texts: list[tuple[str, str]], seed: str, config: Config, mel: MelAnalysis
+    name: str, language: LanguageConfig, texts: Sequence[tuple[str, str]], seed: str, config: Config, mel: MelAnalysis
 ) -> list[Utterance]:
     rng = random.Random(seed)
     return [_speak(name, language.voice, text, split, rng.randrange(len(config.speakers)), config, mel)

@@ -16,7 +16,7 @@ from stages.core.tracking.mlflow_store import PARENT_TAG, open_store
 from tests.tiny_project import ROOT, make_project
 
 ENGINES = ("Snakefile", "dvc.yaml", "compare/dvc.yaml", ".dvcignore", ".gitignore", "workflow", "profiles/default",
-           ".dvc/config", ".dvc/.gitignore", "stages", "data/recordings/README.md")
+           ".dvc/config", ".dvc/.gitignore", "stages", "presets", "data/recordings/README.md")
 TOKENS = 700
 COMPARED = {"tokens": TOKENS, "seeds": [1], "corpora": {"small": 0.5, "large": 1.0}, "rate_factors": [],
             "compared": ["full", "hybrid"], "strategies": {

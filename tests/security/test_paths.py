@@ -65,6 +65,24 @@ def test_an_index_that_names_a_shard_outside_its_folder_is_refused(tmp_path, nam
         FeatureSet(tmp_path, lambda row: True).row(0)
 
 
+def test_an_index_of_a_part_of_the_features_names_shards_elsewhere_in_data_and_no_further(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("data/features"), Path("other")):
+        folder.mkdir(parents=True)
+        write_features(folder)
+    part = Path("data/comparison/plan/small")
+    part.mkdir(parents=True)
+    rows = read_jsonl(Path("data/features") / INDEX_FILE)
+
+    def read(place):
+        write_jsonl(part / INDEX_FILE, [{**row, "shard": f"{place}/{row['shard']}"} for row in rows])
+        return FeatureSet(part, lambda row: True).row(0)
+
+    assert len(read("../../../features").codes) > 0
+    with pytest.raises(UserError, match="a file that it lists must lie in it"):
+        read("../../../../other")
+
+
 @pytest.mark.parametrize("name", ["a.wav", "audio/a.wav", "audio/..a/b...wav"])
 def test_a_file_inside_is_found_whatever_its_dots(name):
     assert below(Path("corpus"), name) == Path("corpus") / name

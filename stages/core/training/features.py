@@ -6,6 +6,7 @@ A shard holds `text` and `codes` (all utterances one after the other) with `text
 """
 
 import json
+import os
 import random
 import sys
 from collections import defaultdict
@@ -101,6 +102,18 @@ def _map_shard(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: no shard of features, as extract_features writes it: {error}") from None
 
 
+def find_shard(folder: Path, name: str) -> Path:
+    """A shard that an index in `folder` names: there, or, for an index of a part of the features, elsewhere in data/.
+
+    Raises:
+        UserError: the name leads out of both.
+    """
+    path = Path(os.path.abspath(folder / name))
+    if not os.path.isabs(name) and path.is_relative_to(Path("data").absolute()):
+        return path
+    return below(folder, name)
+
+
 class FeatureSet:
     """The utterances of a features folder that pass a filter.
 
@@ -118,7 +131,7 @@ class FeatureSet:
         self.peers: dict[str, list[Utterance]] = defaultdict(list)
         for row in self.utterances:
             self.peers[row.speaker].append(row)
-        self._open = cache(lambda shard: _map_shard(below(folder, shard)))
+        self._open = cache(lambda shard: _map_shard(find_shard(folder, shard)))
 
     def __len__(self) -> int:
         return len(self.utterances)
