@@ -13,12 +13,16 @@ ENGLISH = "Everyone has the right to life. No one shall be held in slavery. All 
 
 
 def make_project(folder: Path) -> dict[str, Any]:
-    """Write base, texts and params.yaml into `folder`; returns the params."""
+    """Write base, texts and params.yaml into `folder`; returns the params.
+
+    The store's path is absolute: a process opens one store a URI, and a relative one in the folder of who came first.
+    """
     make_base(folder / "data/base")
     (folder / "data/text").mkdir()
     (folder / "data/text/amh.txt").write_text("\n".join(f"{word} ሰው በመብትም እኩል ነው።" for word in WORDS))
     (folder / "data/text/eng.txt").write_text(ENGLISH)
     params = tiny_params()
+    params["tracking"]["uri"] = f"sqlite:///{folder}/mlflow.db"
     (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True, sort_keys=False))
     return params
 

@@ -174,10 +174,11 @@ def test_the_export_is_a_registered_model_with_held_out_voices(project):
 
 
 @pytest.mark.parametrize(("old", "new"), [
-    ("registered_as: amharic-indextts2", "registered_as: ''"), ("uri: sqlite:///mlflow.db", "uri: none"),
+    ("registered_as: amharic-indextts2", "registered_as: ''"), ("uri: sqlite:///{project}/mlflow.db", "uri: none"),
 ])
 def test_an_export_that_is_not_to_be_registered_is_the_same_folder(project, old, new):
     held, sums = Path("params.yaml").read_text(), Path("data/export/SHA256SUMS").read_text()
+    old = old.format(project=project)
     Path("params.yaml").write_text(held.replace(old, new))
     try:
         assert old in held and main(["export_model"]) == 0
