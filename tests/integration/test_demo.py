@@ -5,12 +5,11 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
-from tests.browser import OVERFLOW, complaints, open_browser, requested_addresses, set_width
+from tests.browser import OVERFLOW, complaints, open_browser, requested_addresses, set_width, wait_for
 from tests.served_export import VOICE, write_prompt
 from tests.spoken_project import PHASE, make_spoken_project
 from tests.tiny_project import ROOT
@@ -56,14 +55,6 @@ def page(browser, server):
     browser.get(f"{server[1]}/")
     wait_for(lambda: browser.execute_script("return document.getElementById('seed').value"))
     return browser
-
-
-def wait_for(true, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.1)
-    return found
 
 
 def enter(page, name, value):

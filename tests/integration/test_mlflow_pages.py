@@ -6,7 +6,6 @@ import shlex
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ import soundfile
 import yaml
 
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
-from tests.browser import keep_picture, open_browser, requested_addresses
+from tests.browser import keep_picture, open_browser, requested_addresses, wait_for
 from tests.tiny_project import ROOT
 
 pytestmark = pytest.mark.slow
@@ -110,14 +109,6 @@ def browser(started, server):
     yield started
     asked = [url for url in requested_addresses(started) if not url.startswith(("data:", "blob:"))]
     assert asked and [url for url in asked if not url.startswith(f"{server}/")] == []
-
-
-def wait_for(true, seconds=30):
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.1)
-    return found
 
 
 def open_runs(browser, server, ids):
