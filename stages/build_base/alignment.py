@@ -20,7 +20,7 @@ class Guide:
     """Listens to the inputs of one block's attention while a batch passes.
 
     Use as a context around the forward pass; afterwards `loss` is the mean in nats over guided heads and positions of
-    speech.
+    speech, 0 where the weight is.
     """
 
     def __init__(self, voice: UnifiedVoice, batch: Batch, config: GuideConfig):
@@ -36,6 +36,8 @@ class Guide:
         self.handle.remove()
 
     def _hear(self, attention: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        if self.config.weight == 0:
+            return
         states = inputs[0] if inputs else named["hidden_states"]
         self.loss = guide_loss(attention_scores(attention, states, self.config.heads), self.batch, self.config.width)
 
