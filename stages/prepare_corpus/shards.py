@@ -1,7 +1,7 @@
 """Shards of the corpus: rows as they are read now, and what was made of them, in this run or in an earlier one.
 
 .resume/prepare_corpus/
-    plan/<number>.rows   the rows of a shard, as this run reads them
+    plan/<number>.json   the rows of a shard, as this run reads them
     <key>/               a finished shard; whoever has the same rows, files and settings finds it
         made.jsonl           what became of each row
         <index>.flac         audio of a row; data/corpus holds it by a second name
@@ -9,7 +9,6 @@
 
 import json
 import os
-import pickle
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from stages.core.artifacts.files import write_jsonl
 from stages.core.errors import UserError
 from stages.prepare_corpus.reading import Row
+
+ROWS = TypeAdapter(list[Row])
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,11 @@ class ShardStore:
 
     def add(self, shard: Shard, rows: Sequence[Row]) -> None:
         """Write down the rows of a shard."""
-        self._plan_file(shard).write_bytes(pickle.dumps(rows))
+        self._plan_file(shard).write_bytes(ROWS.dump_json(list(rows)))
 
     def rows(self, shard: Shard) -> list[Row]:
         """The rows of a shard, as this run read them."""
-        rows: list[Row] = pickle.loads(self._plan_file(shard).read_bytes())
-        return rows
+        return ROWS.validate_json(self._plan_file(shard).read_bytes())
 
     def is_made(self, shard: Shard) -> bool:
         """Whether the shard is finished."""
@@ -129,7 +130,7 @@ class ShardStore:
                 shutil.rmtree(path)
 
     def _plan_file(self, shard: Shard) -> Path:
-        return self.plan / f"{shard.number:06d}.rows"
+        return self.plan / f"{shard.number:06d}.json"
 
 
 def audio_file(folder: Path, index: int) -> Path:

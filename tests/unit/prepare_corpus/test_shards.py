@@ -4,12 +4,16 @@ from pathlib import Path
 import pytest
 
 from stages.core.errors import UserError
+from stages.core.params.shared import SpeakerConfig
 from stages.prepare_corpus.shards import Made, Shard, ShardStore
-from stages.prepare_corpus.utterance import Recording, Rejected, Utterance
+from stages.prepare_corpus.utterance import Embedded, Recording, Rejected, Synthesis, Utterance
 
-SHARD = Shard(0, "key", "home", "target", 2)
-ROWS = [Utterance("home-1", "ሰላም", "am", "home-a", Recording(Path("1.wav")), "list:1"),
-        Rejected("list:2", "x", "no audio")]
+SHARD = Shard(0, "key", "home", "target", 4)
+SPEAKER = SpeakerConfig(variant="m1", pitch=40, pitch_range=50, rate_words_per_minute=150)
+ROWS = [Utterance("home-1", "ሰላም", "am", "home-a", Recording(Path("1.wav"), 0.5), "list:1"),
+        Rejected("list:2", "x", "no audio"),
+        Utterance("home-3", "ሰላም", "am", "home-a", Embedded(Path("1.parquet"), 0, 7, "audio"), "1.parquet:7"),
+        Utterance("home-4", "a", "en", "m1", Synthesis("a", "en", SPEAKER), "eng.txt:1", "a", "test")]
 MADE = [Made("", "ሰላም", 1.25, 2**64 - 1), Made("no audio")]
 
 
