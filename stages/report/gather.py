@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from stages.core.artifacts.files import read_json, read_jsonl
+from stages.core.artifacts.files import below, read_json, read_jsonl
 from stages.core.errors import UserError
 from stages.core.params.phases import BASE, phase_order
 from stages.core.params.strict import parse_section
@@ -61,7 +61,7 @@ class Result:
 
     def audio(self, sample: Sample) -> Path:
         """The sampled audio of one of its sentences."""
-        return EVALUATION / self.name / "samples" / sample.file
+        return below(EVALUATION / self.name / "samples", sample.file)
 
 
 @dataclass(frozen=True)

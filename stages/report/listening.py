@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
+from stages.core.artifacts.files import below
 from stages.report.gather import CORPUS, Findings, Result, Sample
 from stages.report.sounds import Sound, encode_flac, read_sound
 
@@ -94,7 +95,7 @@ def model_take(result: Result, sample: Sample, folder: Path) -> Take:
 
 def reference_sound(sample: Sample) -> Sound:
     """The corpus' own reading of a sentence."""
-    return read_sound(CORPUS / sample.reference)
+    return read_sound(below(CORPUS, sample.reference))
 
 
 def keep_audio(sound: Sound, path: Path) -> str | None:

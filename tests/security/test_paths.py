@@ -15,6 +15,8 @@ from stages.evaluate_speech.listen import read_corpus
 from stages.export_model.contents import write_voices
 from stages.extract_features import __main__ as extraction
 from stages.extract_features.config import Config
+from stages.report.gather import Result, Sample
+from stages.report.listening import reference_sound
 from tests.released_base import released_config
 from tests.tiny_job import write_features
 
@@ -81,6 +83,14 @@ def test_an_index_of_a_part_of_the_features_names_shards_elsewhere_in_data_and_n
     assert len(read("../../../features").codes) > 0
     with pytest.raises(UserError, match="a file that it lists must lie in it"):
         read("../../../../other")
+
+
+@pytest.mark.parametrize("name", OUTWARD)
+def test_a_list_of_samples_that_names_a_sound_elsewhere_is_refused_by_the_report(name):
+    sample = Sample(file=name, text="a", speaker="s", reference=name, duration_seconds=1.0)
+    for read in (lambda: Result("full", {}, [sample], []).audio(sample), lambda: reference_sound(sample)):
+        with pytest.raises(UserError, match="a file that it lists must lie in it"):
+            read()
 
 
 @pytest.mark.parametrize("name", ["a.wav", "audio/a.wav", "audio/..a/b...wav"])
