@@ -10,7 +10,7 @@ SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-.PHONY: run setup test interop lint typecheck audit licences ui speak demo serve plan compare bench stages base preset \
+.PHONY: run setup test interop lint audit licences ui speak demo serve plan compare bench stages base preset \
 	graph clean
 .DEFAULT_GOAL := run
 
@@ -37,9 +37,6 @@ lint: $(READY)  ## ruff, mypy, import laws, deps of dvc.yaml, params
 	@ruff check .
 	@mypy
 	@python -m pytest -q tests/contract
-
-typecheck: $(READY)  ## mypy
-	@mypy
 
 audit: $(READY)  ## known vulnerabilities of the pins, asked of osv.dev; exit status 3 where it cannot be asked
 	@python -m workflow.audit
