@@ -14,6 +14,7 @@ from importlib import import_module
 
 from stages.core.params.command import run_command
 from stages.schema import STAGES, check_params
+from stages.undisturbed import undisturbed
 
 CHECK = "check"
 DVC_STAGE = "DVC_STAGE"
@@ -54,7 +55,10 @@ def run_stage(stage: str, options: list[str]) -> int:
     """Validate the params file, then run a stage."""
     if not {"-h", "--help"} & set(options):
         check_params()
-    return 0 if stage == CHECK else int(import_module(f"stages.{stage}.__main__").main(options))
+    if stage == CHECK:
+        return 0
+    with undisturbed():
+        return int(import_module(f"stages.{stage}.__main__").main(options))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,15 @@ REAL = (
     ".dvc/config",
     ".dvc/.gitignore",
 )
-REAL_CODE = ("core/__init__.py", "core/errors.py", "core/params", "core/artifacts", "core/tracking", "gate_phase")
+REAL_CODE = (
+    "undisturbed.py",
+    "core/__init__.py",
+    "core/errors.py",
+    "core/params",
+    "core/artifacts",
+    "core/tracking",
+    "gate_phase",
+)
 WHOLE_SCHEDULE = [
     "evaluate_speech@base",
     "evaluate_speech@full",

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from stages.core.artifacts.files import read_json, write_json
 from stages.core.errors import UserError
 from stages.core.model.unified_voice import UnifiedVoice
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
+ADAPTER_CONFIG = "adapter_config.json"
 ROW_TABLES = ("text_embedding", "text_head")
 
 
@@ -61,8 +63,10 @@ def is_text_table(name: str) -> bool:
 
 
 def save_adapter(wrapped: "PeftModel", folder: Path) -> None:
-    """Write the adapter as plain PEFT reads it."""
+    """Write the adapter as plain PEFT reads it, its targets in order: PEFT keeps them as a set."""
     wrapped.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    config = read_json(folder / ADAPTER_CONFIG)
+    write_json(folder / ADAPTER_CONFIG, {**config, "target_modules": sorted(config["target_modules"])})
 
 
 def merge(wrapped: "PeftModel") -> dict[str, Tensor]:

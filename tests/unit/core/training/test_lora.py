@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from peft import PeftModel
@@ -70,6 +72,12 @@ def test_the_saved_adapter_loads_in_plain_peft(tmp_path):
     plain.load_state_dict(before)
     again = PeftModel.from_pretrained(plain, str(tmp_path)).base_model.model.eval()
     torch.testing.assert_close(again(batch)[1].detach(), adapted, atol=1e-5, rtol=1e-5)
+
+
+def test_the_saved_adapter_names_its_targets_in_order_whatever_the_process(tmp_path):
+    save_adapter(trained(steps=0)[1], tmp_path)
+    targets = json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"]
+    assert targets == sorted(targets) and len(targets) > 3
 
 
 def test_globs_are_accepted():

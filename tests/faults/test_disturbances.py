@@ -1,0 +1,129 @@
+"""Several engines in one tree, and a tree that changes while a stage runs: refusal or waiting, never a mixed result."""
+
+import os
+import signal
+import time
+
+import pytest
+from engine_project import EngineProject
+
+from tests.faults.kills import said, start
+from tests.faults.outputs import outputs
+
+GIT = "git -c user.name=n -c user.email=e@example.org"
+GUARDED = {"GUARDED": "1"}
+
+
+def set_polish_epochs(count):
+    return lambda params: params["phases"]["polish"].update(epochs=count)
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def began(project: EngineProject, stage: str) -> bool:
+    """Whether a slow stand-in has read its inputs: it says so before it sleeps."""
+    return (project.folder / f".pipeline/began-{stage}").exists()
+
+
+def undisturbed_result(project: EngineProject, folder) -> dict[str, str]:
+    """What a tree of these params and this code comes to that nothing disturbs."""
+    fresh = project.copy(folder)
+    fresh.run("git clean -qfdX -e !.venv")
+    fresh.snakemake("--cores 2 all")
+    return outputs(fresh.folder)
+
+
+@pytest.mark.faults("git checkout of another commit while a stage runs",
+                    "the stage's result does not count; the next run equals a fresh one of that commit")
+def test_checkout_while_a_stage_runs_is_told_and_never_mixed(project, tmp_path, seen):
+    project.run(f"{GIT} add .")
+    project.run(f"{GIT} commit -qm first")
+    project.edit_params(set_polish_epochs(6))
+    project.run(f"{GIT} commit -qam second")
+    engine = start(project, "snakemake --cores 2 all", STAGE_SECONDS="3", SLOW_STAGE="finetune", **GUARDED)
+    wait_for(lambda: began(project, "finetune@polish"))
+    project.edit_params(set_polish_epochs(7))
+    project.run(f"{GIT} commit -qam third")
+    assert engine.wait(60) != 0
+    told = "params.yaml: changed while finetune@polish ran, so its outputs do not count; run again"
+    assert told in said(project), said(project)
+    assert "finetune@polish" in project.snakemake("--cores 2 all", **GUARDED)
+    assert project.is_clean()
+    assert outputs(project.folder) == undisturbed_result(project, tmp_path / "fresh")
+    seen("the stage ends with one line that names params.yaml; run again, the bytes of a fresh run")
+
+
+@pytest.mark.full
+@pytest.mark.faults("code that a stage imports edited while it runs", "the stage's result does not count")
+def test_code_edited_while_its_stage_runs_is_told(project):
+    project.edit_params(set_polish_epochs(6))
+    engine = start(project, "dvc repro finetune@polish", STAGE_SECONDS="3", SLOW_STAGE="finetune", **GUARDED)
+    wait_for(lambda: began(project, "finetune@polish"))
+    (project.folder / "stages/finetune/__main__.py").write_text("# edited\n")
+    assert engine.wait(60) != 0
+    assert "stages/finetune: changed while finetune@polish ran" in said(project)
+
+
+@pytest.mark.full
+@pytest.mark.faults("a comment in params.yaml, a section of other stages, a touched file, while a stage runs",
+                    "the stage's result counts")
+def test_what_changes_no_input_does_not_disturb_a_stage(project):
+    project.edit_params(set_polish_epochs(6))
+    engine = start(project, "dvc repro finetune@polish", STAGE_SECONDS="3", SLOW_STAGE="finetune", **GUARDED)
+    wait_for(lambda: began(project, "finetune@polish"))
+    project.edit_params(lambda params: params["report"].update(strength=2))
+    with open(project.folder / "params.yaml", "a") as file:
+        file.write("# a comment\n")
+    (project.folder / "stages/finetune/__main__.py").touch()
+    assert engine.wait(60) == 0, said(project)
+
+
+@pytest.mark.faults("all engines killed, the stage alone lives on; run again at once",
+                    "the new stage waits for the old one")
+def test_a_stage_that_outlived_its_dvc_is_waited_for(project):
+    project.edit_params(set_polish_epochs(6))
+    engine = start(project, "dvc repro finetune@polish", STAGE_SECONDS="9", SLOW_STAGE="finetune", **GUARDED)
+    wait_for(lambda: began(project, "finetune@polish"))
+    os.kill(engine.pid, signal.SIGKILL)
+    engine.wait()
+    again = start(project, "dvc repro", **GUARDED)
+    assert again.wait(90) == 0, said(project)
+    assert "waiting for finetune@polish, which an earlier run left running" in said(project)
+    spans = [line.split() for line in project.executions() if line.startswith("finetune@polish")][-2:]
+    assert float(spans[0][2]) <= float(spans[1][1]), "both wrote at once"
+    assert project.is_clean()
+
+
+@pytest.mark.full
+@pytest.mark.faults("two snakemake started at the same moment", "one runs, the other is refused in plain words")
+def test_two_engines_at_once_run_the_schedule_once(project, seen):
+    project.edit_params(set_polish_epochs(6))
+    before = len(project.executions())
+    engines = [start(project, "snakemake --cores 2 all", STAGE_SECONDS="3", SLOW_STAGE="finetune") for _ in range(2)]
+    statuses = sorted(engine.wait(120) for engine in engines)
+    assert statuses == [0, 1], said(project)
+    assert "another snakemake is running here" in said(project)
+    assert len(project.executions()) - before == 4
+    assert project.is_clean()
+    seen("the second: 'another snakemake is running here', exit status 1")
+
+
+@pytest.mark.full
+@pytest.mark.faults("dvc repro of the stage that snakemake runs",
+                    "one is refused in plain words; a further run is whole")
+def test_dvc_beside_snakemake_is_refused_or_waits(project, tmp_path, seen):
+    project.edit_params(set_polish_epochs(6))
+    engine = start(project, "snakemake --cores 2 all", STAGE_SECONDS="4", SLOW_STAGE="finetune")
+    wait_for(lambda: began(project, "finetune@polish"))
+    other = start(project, "dvc repro")
+    statuses = [engine.wait(120), other.wait(120)]
+    assert statuses == [0, 255], said(project)
+    assert "is busy, it is being blocked by" in said(project)
+    assert project.snakemake("--cores 2 all") == [] and project.is_clean()
+    assert outputs(project.folder) == undisturbed_result(project, tmp_path / "fresh")
+    seen("DVC: 'is busy, it is being blocked by' and the process; Snakemake's run goes on unharmed")

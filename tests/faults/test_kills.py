@@ -1,0 +1,30 @@
+"""kill -9 at random moments of every stage, on real processes: the next run ends in the bytes of an undisturbed one."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from tests.faults.kills import IN_ORDER, Kill, plan_kills, run_through
+from tests.faults.outputs import outputs
+
+SEED = time.time_ns() % 10_000
+STAND_IN_SECONDS = 0.6
+
+
+def told(kills: list[Kill], struck: int) -> str:
+    counts = ", ".join(f"{victim} {count}" for victim, count in sorted(Counter(kill.victim for kill in kills).items()))
+    return f"{struck} of {len(kills)} kills struck ({counts}), seed {SEED}; the same bytes"
+
+
+@pytest.mark.faults("kill -9 of a stage, dvc, snakemake or all, at a random moment of every stage (stand-in stages)",
+                    "the next run ends in the bytes of an undisturbed one; no lock needs a human")
+def test_stand_in_schedule_killed_ends_in_the_same_bytes(fresh_project, finished_project, full, seen):
+    print(f"seed {SEED}")
+    kills = plan_kills(SEED, 2) if full else plan_kills(SEED, 1)[SEED % 3 :: 3]
+    seconds = dict.fromkeys(IN_ORDER, STAND_IN_SECONDS)
+    struck = run_through(fresh_project, kills, seconds, STAGE_SECONDS=str(STAND_IN_SECONDS))
+    assert struck >= len(kills) * 3 // 4, "most kills must strike"
+    assert outputs(fresh_project.folder) == outputs(finished_project.folder)
+    assert fresh_project.is_clean() and fresh_project.snakemake("--cores 2 all") == []
+    seen(told(kills, struck), struck)
