@@ -5,6 +5,7 @@ mlflow takes seconds to import, so it is imported where it is used.
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ LOCK = Path(".pipeline/mlflow.lock")
 ARTIFACTS = "mlartifacts"
 UNRECORDED = "none"  # instead of a URI
 PARENT_TAG = "mlflow.parentRunId"
+# Set where the user has not: a server that is away is told in seconds; MLflow's own settings take minutes.
+HTTP_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 UNRELATED_SECTIONS = ("tracking", "machine", "build_base")
 
 
@@ -54,7 +57,9 @@ def open_store(tracking: TrackingConfig) -> tuple[Any, str]:
     Raises:
         UserError: the store cannot be opened.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name, value in {"MLFLOW_DISABLE_TELEMETRY": "true", **HTTP_SETTINGS}.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # each retry would be a warning
     from mlflow import set_tracking_uri
     from mlflow.tracking import MlflowClient
 
@@ -69,7 +74,8 @@ def open_store(tracking: TrackingConfig) -> tuple[Any, str]:
             return client, client.create_experiment(tracking.experiment, artifact_location=location)
     except Exception as error:  # mlflow lets its backends' own exception types through
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"tracking.uri: cannot open the MLflow store (got {tracking.uri!r}): {reason}") from error
+        raise UserError(f"tracking.uri: cannot open the MLflow store (got {tracking.uri!r}): {reason}; start "
+                        f"it, or set tracking.uri to {UNRECORDED}") from error
 
 
 @contextmanager

@@ -2,6 +2,7 @@ import multiprocessing
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from stages.core.errors import Interrupted, UserError
 from stages.core.params.shared import TrackingConfig
+from stages.core.tracking import kept, outbox
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
 from stages.core.tracking.mlflow_store import COMPARISON, PARENT_TAG, SCHEDULE, open_store, params_hash, schedule_name
 
@@ -165,18 +167,89 @@ def test_unusable_store_is_one_clear_error(client):
         open_store(TrackingConfig(uri="sqlite:////dev/null/mlflow.db", experiment="schedule"))
 
 
-def test_a_store_that_fails_in_the_middle_is_one_clear_error_and_never_hides_the_first(client, monkeypatch, capsys):
-    from mlflow.exceptions import MlflowException
+class Fault:
+    """A full disk, from `begin` to `end`: methods of MLflow's client fail."""
+
+    def __init__(self, patch):
+        self.patch, self.end = patch, patch.undo
+
+    def begin(self, *names):
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        def fail(*_, **__):
+            raise MlflowException("(sqlite3.OperationalError) database or disk is full\n[SQL: COMMIT]")
+
+        for name in names:
+            self.patch.setattr(MlflowClient, name, fail)
+
+
+@pytest.fixture
+def fault(client):
+    with pytest.MonkeyPatch.context() as patch:
+        yield Fault(patch)
+
+
+def test_a_store_that_fails_while_a_run_is_opened_is_one_clear_error(fault):
+    fault.begin("create_run")
+    with pytest.raises(UserError, match="tracking.uri: the MLflow store fails .*disk is full$"), stage_run("a", {}):
+        pass
+
+
+def test_a_store_that_fails_in_the_middle_is_told_once_and_never_hides_an_error(fault, capsys):
+    with pytest.raises(UserError, match="manifest.jsonl: cannot write"), stage_run("b", {}) as run:
+        fault.begin("log_batch")
+        run.log_metrics({"code_loss": 1.0}, step=1)
+        raise UserError("manifest.jsonl: cannot write")
+    assert capsys.readouterr().err.count("database or disk is full") == 1
+
+
+def test_what_a_store_did_not_take_is_sent_by_the_next_stage(client, fault, capsys):
+    figure = Path("figure.txt")
+    figure.write_text("as it was")
+    with stage_run("finetune@lora", {"epochs": 1}) as run:
+        fault.begin("log_batch", "set_tag", "set_terminated", "log_artifact")
+        run.log_metrics({"code_loss": 2.5}, step=100)
+        run.log_artifact(figure)
+    assert "`python -m stages.core.tracking.kept` sends" in capsys.readouterr().err
+    assert client.get_run(run.id).data.metrics == {}
+    figure.write_text("as a later stage left it")
+    fault.end()
+    with stage_run("finetune@full", {}):
+        pass
+    held = client.get_run(run.id)
+    assert (held.info.status, held.data.metrics, held.data.params) == ("FINISHED", {"code_loss": 2.5}, {"epochs": "1"})
+    [sent] = Path("mlartifacts").rglob("figure.txt")
+    assert sent.read_text() == "as it was"
+    assert [path.name for path in Path(".resume/tracking").iterdir()] in ([], ["lock"])
+
+
+def test_what_is_kept_for_a_deleted_run_is_dropped_and_for_another_store_stays(client, fault, capsys):
+    with stage_run("finetune@lora", {}) as run:
+        fault.begin("log_batch", "set_tag", "set_terminated")
+        run.log_metrics({"code_loss": 2.5}, step=100)
+    fault.end()
+    client.delete_run(run.id)
+    Path(".resume/tracking/1.jsonl").write_text('{"uri": "http://127.0.0.1:1"}\n')
+    assert kept.main() == 0
+    said = capsys.readouterr()
+    assert "refused" in said.err and "1.jsonl is for another store, http://127.0.0.1:1" in said.out
+    assert [path.name for path in Path(".resume/tracking").glob("*.jsonl")] == ["1.jsonl"]
+
+
+def test_no_write_of_a_run_waits_for_the_store(client, fault, monkeypatch):
     from mlflow.tracking import MlflowClient
 
-    def full(*_, **__):
-        raise MlflowException("(sqlite3.OperationalError) database or disk is full\n[SQL: COMMIT]")
-
-    with pytest.raises(UserError, match="tracking.uri: the MLflow store fails .*disk is full$"), stage_run("a", {}):
-        monkeypatch.setattr(MlflowClient, "set_terminated", full)
-    with pytest.raises(UserError, match="manifest.jsonl: cannot write"), stage_run("b", {}):
-        raise UserError("manifest.jsonl: cannot write")
-    assert "MLflow: cannot write: (sqlite3.OperationalError) database or disk is full\n" in capsys.readouterr().err
+    write = MlflowClient.log_batch
+    monkeypatch.setattr(outbox, "SEND_SECONDS", 0.01)
+    monkeypatch.setattr(MlflowClient, "log_batch", lambda *given, **named: time.sleep(1) or write(*given, **named))
+    with stage_run("finetune@lora", {}) as run:
+        began = time.monotonic()
+        for step in range(10):
+            run.log_metrics({"code_loss": 1.0}, step=step)
+            time.sleep(0.02)
+        assert time.monotonic() - began < 1
+    assert len(client.get_metric_history(run.id, "code_loss")) == 10
 
 
 def test_schedule_is_named_in_order_and_tracking_does_not_change_its_hash():

@@ -1,0 +1,91 @@
+"""What a store did not take while its run went on, kept until it does.
+
+.resume/tracking/<time>.jsonl    the store, then an entry a line
+.resume/tracking/<time>/         copies of the artifacts that they name
+
+Every stage sends it before it opens a run of its own. Where no stage is to come:
+
+python -m stages.core.tracking.kept    send it now
+"""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from stages.core.artifacts.files import read_jsonl, write_jsonl
+from stages.core.params.command import run_command
+from stages.core.params.shared import TrackingConfig
+from stages.core.params.strict import load_section
+from stages.core.tracking.delivery import Entry, deliver, first_batch, is_refused, reason_of
+from stages.core.tracking.mlflow_store import open_store, store_failures
+
+KEPT = Path(".resume/tracking")
+SEND_COMMAND = "python -m stages.core.tracking.kept"
+
+
+def keep(uri: str, entries: list[Entry]) -> Path:
+    """Write entries, and copies of the files that they name; give the file."""
+    file = KEPT / f"{time.time_ns()}.jsonl"
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with_copies = [{**entry, "path": copy_artifact(Path(entry["path"]), file.with_suffix("") / str(number))}
+                   if entry["do"] == "artifact" else entry for number, entry in enumerate(entries)]
+    write_jsonl(file, [{"uri": uri}, *with_copies])
+    return file
+
+
+def copy_artifact(path: Path, folder: Path) -> str:
+    """Copy a file or a folder, which a later run may replace; give the copy."""
+    folder.mkdir(parents=True)
+    if path.is_dir():
+        shutil.copytree(path, folder / path.name)
+    elif path.exists():
+        shutil.copyfile(path, folder / path.name)
+    return str(folder / path.name)
+
+
+def send_kept(client: Any, uri: str) -> int:
+    """Send what is kept for a store, the oldest first; gives the number of entries. Raises what mlflow raises."""
+    if not KEPT.is_dir():
+        return 0
+    sent = 0
+    with FileLock(KEPT / "lock"):
+        for file in sorted(KEPT.glob("*.jsonl")):
+            head, *entries = read_jsonl(file)
+            if head["uri"] == uri:
+                send_entries(client, entries)
+                file.unlink()
+                shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+                sent += len(entries)
+    return sent
+
+
+def send_entries(client: Any, entries: list[Entry]) -> None:
+    """Deliver entries in order; what the store refuses for good, such as points of a deleted run, is dropped."""
+    while entries:
+        batch = first_batch(entries)
+        try:
+            deliver(client, batch)
+        except Exception as error:
+            if not is_refused(error):
+                raise
+            print(f"MLflow: a kept entry is refused and dropped, {batch[0]['do']}: {reason_of(error)}", file=sys.stderr)
+        del entries[: len(batch)]
+
+
+def main() -> int:
+    """Send what is kept for the store of params.yaml, and tell how much."""
+    tracking = load_section(TrackingConfig, "tracking")
+    with store_failures(tracking):
+        sent = send_kept(open_store(tracking)[0], tracking.uri)
+    print(f"MLflow: {sent} kept entries sent to {tracking.uri}")
+    for file in sorted(KEPT.glob("*.jsonl")):
+        print(f"MLflow: {file} is for another store, {read_jsonl(file)[0]['uri']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
