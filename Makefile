@@ -10,7 +10,7 @@ SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-.PHONY: run setup test interop lint audit licences ui speak demo serve plan compare bench stages base preset \
+.PHONY: run setup test interop lint audit licences ui speak demo serve plan compare bench verify faults stages base preset \
 	graph clean
 .DEFAULT_GOAL := run
 
@@ -64,6 +64,12 @@ plan: $(READY)  ## what training on HOURS=30 hours of speech will need; FLAGS='-
 
 compare: $(READY)  ## LoRA, full and hybrid side by side at equal tokens: docs/strategies.md
 	@snakemake --cores $(CORES) compare
+
+verify: $(READY)  ## read all of DVC's cache, take out what is damaged
+	@python -m workflow.cache
+
+faults: $(READY)  ## kills, edits, damage: the table of docs/reliability.md; half an hour
+	@python -m pytest -m faults --full
 
 bench: $(READY)  ## speed and memory of training, reading and text; writes benchmarks/results
 	@python -m benchmarks

@@ -18,6 +18,7 @@ import psutil
 
 from stages.core.errors import UserError
 from stages.schema import check_params
+from workflow.cache import drop_damaged
 
 FOLDER = Path(".pipeline/stamps")
 RUN_LOCK = Path(".pipeline/run.lock")
@@ -107,6 +108,7 @@ class Stamps:
 
     def _mirror(self) -> None:
         """Give each clean stage its stamp and take it from each stale one."""
+        drop_damaged(self._repo)
         mirrored = {name: stage for name, stage in self._stages.items()
                     if not stage.cmd or Path(stage.path_in_repo) in self._pipelines}
         told = self._repo.status(targets=[stage.addressing for stage in mirrored.values()])
@@ -172,15 +174,23 @@ def hold_run_lock(poll_seconds: float = 0.2) -> IO[str] | None:
 
 
 def repair_stage_locks(poll_seconds: float = 1.0) -> None:
-    """Wait for stages that an earlier, killed run left running, and drop a lock file cut short by a kill."""
+    """Wait for stages that an earlier, killed run left running.
+
+    A lock file that a kill left cut short is dropped, and one with the number of a process that is another one's by
+    now: DVC itself would refuse the stage for as long as that one lives.
+    """
     told: set[int] = set()
     while True:
         try:
-            alive = {process for process in lock_holders(DVC_STAGE_LOCKS) if psutil.pid_exists(process)}
+            holders = {process: command for process, command in lock_holders(DVC_STAGE_LOCKS).items()
+                       if psutil.pid_exists(process)}
         except ValueError:
             DVC_STAGE_LOCKS.unlink(missing_ok=True)
             return
+        alive = {process for process, command in holders.items() if runs(process, command)}
         if not alive:
+            if holders:
+                DVC_STAGE_LOCKS.unlink(missing_ok=True)
             return
         if alive - told:
             print(f"waiting for a stage left running by an earlier run: process {sorted(alive)}", file=sys.stderr)
@@ -188,8 +198,21 @@ def repair_stage_locks(poll_seconds: float = 1.0) -> None:
         time.sleep(poll_seconds)
 
 
-def lock_holders(path: Path) -> set[int]:
-    """Give the processes that DVC's read-write lock file names.
+def runs(process: int, command: str) -> bool:
+    """Tell whether a process is the command that wrote its number; one that may not be looked at counts as such.
+
+    The command's first word may be a path, of the script or of the module that `python -m` ran.
+    """
+    try:
+        return command.partition(" ")[2] in " ".join(psutil.Process(process).cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def lock_holders(path: Path) -> dict[int, str]:
+    """Give the processes that DVC's read-write lock file names, each with its command.
 
     Raises:
         ValueError: the file is cut short.
@@ -197,6 +220,6 @@ def lock_holders(path: Path) -> set[int]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return set()
+        return {}
     readers = [entry for entries in content.get("read", {}).values() for entry in entries]
-    return {int(entry["pid"]) for entry in [*content.get("write", {}).values(), *readers]}
+    return {int(entry["pid"]): str(entry["cmd"]) for entry in [*content.get("write", {}).values(), *readers]}

@@ -1,12 +1,17 @@
 """A project of the real stages, small enough to be run, killed and run again: every file of it is the project's own."""
 
+import csv
 import shutil
 import subprocess
 from pathlib import Path
 
+import yaml
 from engine_project import REAL, ROOT, EngineProject
 
 from tests.tiny_project import make_project
+
+DVC_SECONDS = 3.0
+"""Of a rule's time, what is Snakemake's and DVC's."""
 
 
 class RealProject(EngineProject):
@@ -14,7 +19,7 @@ class RealProject(EngineProject):
 
     @classmethod
     def create(cls, folder: Path) -> "RealProject":
-        """Lay out the working tree; nothing has run in it."""
+        """Lay out the working tree; nothing has run in it. Its phases train for seconds and save all the time."""
         folder.mkdir(parents=True)
         generated = shutil.ignore_patterns("__pycache__")
         for name in (*REAL, "stages"):
@@ -24,6 +29,24 @@ class RealProject(EngineProject):
                 shutil.copytree(ROOT / name, target, ignore=generated)
             else:
                 shutil.copy(ROOT / name, target)
-        make_project(folder)
+        params = make_project(folder)
+        for phase in params["phases"].values():
+            phase |= {"epochs": 12}
+        params["machine"] |= {"save_every_seconds": 0.1}
+        params["tracking"] |= {"uri": "sqlite:///mlflow.db"}
+        (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True, sort_keys=False))
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
         return cls(folder)
+
+    def copy(self, folder: Path) -> "RealProject":
+        """Copy the tree as it is."""
+        return RealProject(super().copy(folder).folder)
+
+    def stage_seconds(self) -> dict[str, float]:
+        """About how long each stage's own process lives, by the benchmarks of its rules."""
+        seconds = {}
+        for path in (self.folder / ".pipeline/benchmarks").glob("*.tsv"):
+            with open(path) as file:
+                [row] = csv.DictReader(file, delimiter="\t")
+            seconds[path.stem] = max(1.0, float(row["s"]) - DVC_SECONDS)
+        return seconds

@@ -56,9 +56,19 @@ def test_stage_lock_of_a_dead_process_is_left_to_dvc():
     assert stamps.DVC_STAGE_LOCKS.exists()
 
 
+@pytest.mark.faults("the machine restarted in mid-run: the number in DVC's lock is another process's by now",
+                    "the lock is dropped, no human is asked")
+def test_stage_lock_with_the_number_of_another_process_is_dropped():
+    """After a restart of the machine, or of a container, numbers are given anew."""
+    content = {"write": {"data/a": {"pid": os.getpid(), "cmd": "/somewhere/dvc repro"}}, "read": {}}
+    stamps.DVC_STAGE_LOCKS.write_text(json.dumps(content))
+    stamps.repair_stage_locks()
+    assert not stamps.DVC_STAGE_LOCKS.exists()
+
+
 def test_living_stage_is_waited_for(capsys):
     alive = subprocess.Popen(["sleep", "0.5"])
-    content = {"write": {}, "read": {"data/a": [{"pid": alive.pid, "cmd": "dvc"}]}}
+    content = {"write": {}, "read": {"data/a": [{"pid": alive.pid, "cmd": "sleep 0.5"}]}}
     stamps.DVC_STAGE_LOCKS.write_text(json.dumps(content))
     threading.Thread(target=alive.wait).start()
     stamps.repair_stage_locks(poll_seconds=0.05)
