@@ -1,6 +1,7 @@
 """Make the virtual environment. Run by the system's Python, so only the standard library, and syntax of any Python 3.
 
 python3 workflow/setup.py [FOLDER]              make or mend FOLDER (.venv); a second call does nothing that is done
+python3 workflow/setup.py --extra NAME [FOLDER] add an extra of pyproject.toml to a made FOLDER; may be given again
 python3 workflow/setup.py --interop [FOLDER]    add upstream's package to a made FOLDER, for the tests against it
 """
 
@@ -24,13 +25,16 @@ def main() -> int:
     """Make the environment, or add upstream's package to it."""
     parser = argparse.ArgumentParser(prog="setup.py", description="Make the virtual environment.")
     parser.add_argument("folder", nargs="?", default=".venv", metavar="FOLDER")
+    parser.add_argument("--extra", action="append", default=[], metavar="NAME", help="add an extra: s3, cluster")
     parser.add_argument("--interop", action="store_true", help="add upstream's package, which only tests import")
     options = parser.parse_args()
     began = time.time()
     check_python()
+    if options.extra:
+        add_extras(options.folder, options.extra)
     if options.interop:
         add_upstream(options.folder)
-    else:
+    if not (options.extra or options.interop):
         make_environment(options.folder)
     say(f"done in {time.time() - began:.0f} seconds")
     return 0
@@ -50,13 +54,26 @@ def make_environment(folder: str) -> None:
         file.write(f"{time.time() - began:.0f} seconds\n")
 
 
+def add_extras(folder: str, names: list) -> None:
+    """Install extras of pyproject.toml."""
+    known = project_table()["optional-dependencies"]
+    if unknown := [name for name in names if name not in known]:
+        fail(f"no extra named {unknown[0]}; there are {', '.join(known)}")
+    install(made_python(folder), [need for name in names for need in known[name]])
+
+
 def add_upstream(folder: str) -> None:
     """Install upstream's package without what it requires: the tests import its GPT, which needs the extra only."""
+    add_extras(folder, ["interop"])
+    install(made_python(folder), [pinned(UPSTREAM)], "--no-deps")
+
+
+def made_python(folder: str) -> str:
+    """Give the interpreter of an environment that is there."""
     python = python_of(folder)
     if not os.path.exists(python):
-        fail(f"no environment in {folder} to add {UPSTREAM} to; first: make setup")
-    install(python, extra("interop"))
-    install(python, [pinned(UPSTREAM)], "--no-deps")
+        fail(f"no environment in {folder} to add to; first: make setup")
+    return python
 
 
 def python_of(folder: str) -> str:
@@ -87,12 +104,7 @@ def pinned(package: str) -> str:
 
 def project_requirements() -> list:
     """Give what pyproject.toml asks for, the tools of its tests included; the project itself runs from its folder."""
-    return [*project_table()["dependencies"], *extra("dev")]
-
-
-def extra(name: str) -> list:
-    """Give what an extra of pyproject.toml asks for."""
-    return list(project_table()["optional-dependencies"][name])
+    return [*project_table()["dependencies"], *project_table()["optional-dependencies"]["dev"]]
 
 
 def project_table() -> dict:

@@ -149,8 +149,8 @@ def test_dvc_ignores_what_the_engines_leave_beside_inputs():
 
 
 def normal_name(package):
-    """Spell a package's name as the index does."""
-    return re.sub(r"[-_.]+", "-", package).lower()
+    """Spell a package's name as the index does, without its extras."""
+    return re.sub(r"[-_.]+", "-", package.partition("[")[0]).lower()
 
 
 def test_constraints_pin_every_requirement():

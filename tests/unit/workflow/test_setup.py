@@ -42,10 +42,27 @@ def run_setup(monkeypatch, *arguments):
     return asked
 
 
-def test_upstream_is_added_to_a_made_environment_without_what_it_requires(monkeypatch, tmp_path):
+@pytest.fixture
+def python(tmp_path):
+    """The interpreter of an environment that was made."""
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
     python.write_text("")
+    return python
+
+
+def test_extras_are_added_to_a_made_environment_under_the_constraints(monkeypatch, tmp_path, python):
+    [command] = run_setup(monkeypatch, "--extra", "s3", "--extra", "cluster", tmp_path)
+    assert command[0] == str(python) and command[command.index("-c") + 1] == "constraints.txt"
+    assert command[-3:] == ["dvc-s3", "snakemake-executor-plugin-slurm", "snakemake-executor-plugin-kubernetes"]
+
+
+def test_an_extra_that_is_not_there_is_told_with_those_that_are(monkeypatch, tmp_path, python):
+    with pytest.raises(SystemExit, match=r"no extra named s4; there are dev, interop, s3,"):
+        run_setup(monkeypatch, "--extra", "s4", tmp_path)
+
+
+def test_upstream_is_added_to_a_made_environment_without_what_it_requires(monkeypatch, tmp_path, python):
     extra, package = run_setup(monkeypatch, "--interop", tmp_path)
     assert extra[0] == package[0] == str(python)
     assert extra[-2:] == ["einops", "packaging"] and "--no-deps" not in extra
@@ -55,13 +72,13 @@ def test_upstream_is_added_to_a_made_environment_without_what_it_requires(monkey
 
 
 def test_upstream_needs_an_environment_first(monkeypatch, tmp_path):
-    with pytest.raises(SystemExit, match=r"no environment in .* to add indextts2-inference to; first: make setup"):
+    with pytest.raises(SystemExit, match=r"no environment in .* to add to; first: make setup"):
         run_setup(monkeypatch, "--interop", tmp_path)
 
 
 def test_a_plain_set_up_installs_no_upstream(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert not {"einops", setup.UPSTREAM} & set(setup.project_requirements())
+    assert not {"einops", "dvc-s3", "moto[server]", setup.UPSTREAM} & set(setup.project_requirements())
 
 
 @pytest.fixture
