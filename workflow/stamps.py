@@ -8,6 +8,7 @@ parsed by the process that the user started, and never by the processes of its j
 import fcntl
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 DVC_STAGE_LOCKS = Path(".dvc/tmp/rwlock")
 FIXED_TIME = 1_000_000_000  # seconds since the epoch; any moment before the project's own files will do
 NOT_IN_CACHE = "not in cache"
+CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 SCHEDULE, COMPARISON = "dvc.yaml", "compare/dvc.yaml"
 
 
@@ -56,10 +58,11 @@ class Stamps:
             pipelines: whose stages are mirrored; stamps of others are left as they are.
 
         Raises:
-            UserError: wrong params, or a missing source file.
+            UserError: wrong params, a merge that was not ended, or a missing source file.
         """
         if is_main_process:
             check_params()
+            refuse_conflicts()
         from dvc.repo import Repo
 
         self._repo = Repo(".", _wait_for_lock=True)
@@ -111,7 +114,7 @@ class Stamps:
         drop_damaged(self._repo)
         mirrored = {name: stage for name, stage in self._stages.items()
                     if not stage.cmd or Path(stage.path_in_repo) in self._pipelines}
-        told = self._repo.status(targets=[stage.addressing for stage in mirrored.values()])
+        told = self._status({stage.addressing for stage in mirrored.values()})
         status = {name: told[stage.addressing] for name, stage in mirrored.items() if stage.addressing in told}
         for name in [name for name, state in status.items() if lost_only_its_cache(state)]:
             if all(unchanged(out) for out in self._stages[name].outs):
@@ -129,6 +132,27 @@ class Stamps:
             else:
                 path.touch()
                 os.utime(path, (FIXED_TIME, FIXED_TIME))
+
+    def _status(self, addresses: set[str]) -> dict[str, Any]:
+        """Ask DVC what changed of each stage, from files read once: its `status` reads them anew for every target."""
+        from dvc.repo import lock_repo
+
+        with lock_repo(self._repo):
+            stages = [stage for stage in self._repo.index.stages if stage.addressing in addresses]
+            return {address: state for stage in stages for address, state in stage.status().items()}
+
+
+def refuse_conflicts() -> None:
+    """Name a file of DVC's that holds the conflict markers of a merge.
+
+    Raises:
+        UserError: one does.
+    """
+    for pipeline in map(Path, (SCHEDULE, COMPARISON)):
+        for path in (pipeline, pipeline.with_suffix(".lock")):
+            if path.exists() and CONFLICT.search(path.read_text(encoding="utf-8")):
+                raise UserError(f"{path}: holds conflict markers of a merge; take either side whole, such as by "
+                                f"`git checkout --ours {path}`: what the outputs are not made from then runs")
 
 
 def overlaps(one: str, other: str) -> bool:

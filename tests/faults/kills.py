@@ -30,7 +30,7 @@ def plan_kills(seed: int, each: int) -> list[Kill]:
     """Draw so many kills of every stage, the victims taking turns."""
     random = Random(seed)
     turns = [*VICTIMS] * each * len(IN_ORDER)
-    return [Kill(stage, turns[position * each + number + position // len(VICTIMS)], random.uniform(0, 0.9))
+    return [Kill(stage, turns[position * each + number + position // len(VICTIMS)], random.uniform(0, 0.7))
             for position, stage in enumerate(IN_ORDER) for number in range(each)]
 
 
@@ -55,7 +55,7 @@ def strike(engine: subprocess.Popen, stage: psutil.Process, victim: str) -> bool
     """Kill; tell whether there was somebody to kill."""
     try:
         leader, parent = psutil.Process(engine.pid), stage.parent()
-        doomed = {TRAINER: [stage], DVC: [parent] if is_dvc(parent) else [], SNAKEMAKE: [leader],
+        doomed = {TRAINER: [stage], DVC: [parent if is_dvc(parent) else stage], SNAKEMAKE: [leader],
                   ALL: [leader, *leader.children(recursive=True), stage]}[victim]
     except psutil.NoSuchProcess:
         return False

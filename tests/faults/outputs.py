@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 SOURCES = ("data/base", "data/text", "data/recordings")
-COST_OF_ONE_RUN = ("resumed", "seconds", "tokens_per_second", "peak_memory_gib", "training_memory_gib")
+COST_OF_ONE_RUN = ("resumed", "tokens", "seconds", "tokens_per_second", "peak_memory_gib", "training_memory_gib")
 TELLS_COST = re.compile(rb"\bseconds?\b|\bminutes?\b|\bGiB\b")
 PAGE = "reports/index.html"
 

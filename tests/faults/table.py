@@ -30,6 +30,7 @@ class Row:
     tests: int = 0
     kills: int = 0
     seconds: float = 0.0
+    date: str = field(default_factory=lambda: datetime.date.today().isoformat())
 
     def add(self, outcome: str, properties: Iterable[tuple[str, object]]) -> None:
         """Take in how one test ended."""
@@ -65,25 +66,41 @@ class Table:
             if report.when == "call" or report.outcome != "passed":
                 row.add(report.outcome, report.user_properties if report.when == "call" else ())
 
-    def pytest_terminal_summary(self, terminalreporter) -> None:
-        """Print the table, and keep it where the whole of it was asked for."""
+    def pytest_terminal_summary(self, terminalreporter, config) -> None:
+        """Print the table, and keep it; a part of the tests replaces its own rows only."""
         rows = [row for row in self.rows.values() if row.tests]
         terminalreporter.section("faults")
         for scenario, must_hold, outcome, seen, seconds in (row.cells() for row in rows):
             terminalreporter.write_line(f"{outcome:8} {seconds:>4} s  {scenario} -> {must_hold}: {seen}")
-        kills = sum(row.kills for row in rows)
-        terminalreporter.write_line(f"{len(rows)} scenarios, {kills} kills")
-        write_results(rows, kills)
+        terminalreporter.write_line(f"{len(rows)} scenarios, {sum(row.kills for row in rows)} kills")
+        whole = config.option.markexpr == MARKER and not config.option.keyword
+        write_results(rows if whole else merged(kept_rows(), rows))
 
 
-def write_results(rows: list[Row], kills: int) -> None:
+def kept_rows() -> list[Row]:
+    """The rows of the last table."""
+    if not RESULTS.exists():
+        return []
+    return [Row(**row) for row in json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]]
+
+
+def merged(before: list[Row], rows: list[Row]) -> list[Row]:
+    """The rows of before, with the new ones in their places or at the end."""
+    new = {(row.scenario, row.must_hold): row for row in rows}
+    return [new.pop((row.scenario, row.must_hold), row) for row in before] + list(new.values())
+
+
+def write_results(rows: list[Row]) -> None:
     """Write the table as JSON, and into the page that users read."""
-    measured = {"date": datetime.date.today().isoformat(), "machine": f"{platform.system()}, {platform.machine()}"}
-    content = {**measured, "kills": kills, "rows": [{**asdict(row), "seconds": round(row.seconds, 1)} for row in rows]}
+    for row in rows:
+        row.seconds = round(row.seconds, 1)
+    kills = sum(row.kills for row in rows)
+    content = {"machine": f"{platform.system()}, {platform.machine()}", "kills": kills, "rows": [*map(asdict, rows)]}
     RESULTS.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     head = ["| what was done | what must hold | outcome | seen | seconds |", "|---|---|---|---|---|"]
     lines = [f"| {' | '.join(cell.replace('|', '/') for cell in row.cells())} |" for row in rows]
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    told = f"{measured['date']}, {len(rows)} scenarios, {kills} kills:"
+    dates = sorted({row.date for row in rows})
+    told = f"{' to '.join({dates[0]: 0, dates[-1]: 0})}, {len(rows)} scenarios, {kills} kills:"
     PAGE.write_text("\n".join([before + BEGIN, "", told, "", *head, *lines, "", END + rest.partition(END)[2]]),
                     encoding="utf-8")
