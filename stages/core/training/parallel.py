@@ -6,7 +6,7 @@ and optimiser state between them, block by block.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -112,8 +112,13 @@ def is_launched() -> bool:
 
 def launch(processes: int, module: str, arguments: list[str]) -> None:
     """Replace this process by torchrun, which starts `processes` of `python -m module` on this machine."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    os.execv(sys.executable, [*torchrun, "-m", module, *arguments])
+    os.execv(sys.executable, torchrun_line(processes, ("--standalone",), module, arguments))
+
+
+def torchrun_line(processes: int, where: Sequence[str], module: str, arguments: Sequence[str]) -> list[str]:
+    """The command that starts `processes` of `python -m module` here; `where` says how they find others."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", *where, f"--nproc-per-node={processes}"]
+    return [*torchrun, "-m", module, *arguments]
 
 
 def whole(value: Tensor) -> Tensor:
