@@ -14,7 +14,8 @@ sys.path.insert(0, workflow.basedir)
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 
 from stages.core.errors import UserError
-from workflow.cores import has_gpu, usable_cores
+from stages.core.params.strict import read_params
+from workflow.cores import has_gpu, training_gpus, usable_cores
 from workflow.stamps import COMPARISON, Stamps, asked_pipelines, stamp_path
 
 try:
@@ -25,11 +26,14 @@ except UserError as error:
 # Rules that run side by side share the machine's own cores, whatever --cores says; Snakemake exports each rule's
 # threads as OMP_NUM_THREADS, MKL_NUM_THREADS and OPENBLAS_NUM_THREADS. A cluster's scheduler does its own counting.
 CORES = usable_cores()
+TRAINING_GPUS = training_gpus(read_params())
 if workflow.resource_settings.nodes is None:
     workflow.register_resource("cpu_slots", CORES)
 
+# A signal that asks a training to save and stop must not take away the pipe that it still speaks into.
+TEE = "(trap '' INT TERM; exec tee {log})"
 # DVC looks whether the stage is stale, takes it from the run cache if it can, and runs it if it must.
-REPRODUCE = f"dvc --wait-for-lock repro {stamps.pull_option} -s {{params.stage}} 2>&1 | tee {{log}}"
+REPRODUCE = f"dvc --wait-for-lock repro {stamps.pull_option} -s {{params.stage}} 2>&1 | {TEE}"
 
 
 include: "workflow/rules/corpus.smk"

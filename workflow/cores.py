@@ -1,7 +1,9 @@
-"""How many threads this machine runs at once without two of them sharing a core."""
+"""What a rule may ask for: this machine's cores, and a cluster's GPUs."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -27,3 +29,8 @@ def usable_cores() -> int:
     except (OSError, ValueError):
         pass
     return max(1, min(limits))
+
+
+def training_gpus(params: Mapping[str, Any]) -> int:
+    """Count the GPUs that a training asks a cluster for: one for each of its processes."""
+    return int(params.get("machine", {}).get("processes", 1))

@@ -19,7 +19,7 @@ REAL = (
     "data/recordings/README.md",
     "workflow",
     "presets",
-    "profiles/default",
+    "profiles",
     ".dvc/config",
     ".dvc/.gitignore",
 )

@@ -37,6 +37,7 @@ rule compare_strategies:
     threads: RUN_THREADS
     resources:
         cpu_slots=lambda wildcards, threads: threads,
+        gpu=TRAINING_GPUS,
     shell:
         REPRODUCE_AND_KEEP
 
@@ -55,6 +56,7 @@ rule compare_strategies_rates:
     threads: RUN_THREADS
     resources:
         cpu_slots=lambda wildcards, threads: threads,
+        gpu=TRAINING_GPUS,
     shell:
         REPRODUCE_AND_KEEP
 

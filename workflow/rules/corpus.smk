@@ -51,5 +51,6 @@ rule extract_features:
     threads: CORES
     resources:
         cpu_slots=lambda wildcards, threads: threads,
+        gpu=1,
     shell:
         REPRODUCE

@@ -15,6 +15,7 @@ rule evaluate_speech:
     threads: max(1, CORES // 2)
     resources:
         cpu_slots=lambda wildcards, threads: threads,
+        gpu=1,
     shell:
         REPRODUCE
 
@@ -33,6 +34,7 @@ rule evaluate_speech_base:
     threads: max(1, CORES // 2)
     resources:
         cpu_slots=lambda wildcards, threads: threads,
+        gpu=1,
     shell:
         REPRODUCE
 

@@ -15,6 +15,7 @@ rule finetune:
     threads: CORES
     resources:
         cpu_slots=lambda wildcards, threads: threads,
+        gpu=TRAINING_GPUS,
     priority: 10
     shell:
         REPRODUCE

@@ -54,7 +54,7 @@ def python(tmp_path):
 def test_extras_are_added_to_a_made_environment_under_the_constraints(monkeypatch, tmp_path, python):
     [command] = run_setup(monkeypatch, "--extra", "s3", "--extra", "cluster", tmp_path)
     assert command[0] == str(python) and command[command.index("-c") + 1] == "constraints.txt"
-    assert command[-3:] == ["dvc-s3", "snakemake-executor-plugin-slurm", "snakemake-executor-plugin-kubernetes"]
+    assert command[-2:] == ["dvc-s3", "snakemake-executor-plugin-slurm"]
 
 
 def test_an_extra_that_is_not_there_is_told_with_those_that_are(monkeypatch, tmp_path, python):
