@@ -9,9 +9,13 @@ anything else a fault.
 
 import argparse
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
+from stages.core.errors import UserError
 from stages.core.params.command import run_command
 from stages.schema import STAGES, check_params
 from stages.undisturbed import undisturbed
@@ -57,8 +61,22 @@ def run_stage(stage: str, options: list[str]) -> int:
         check_params()
     if stage == CHECK:
         return 0
-    with undisturbed():
+    with undisturbed(), disk_errors():
         return int(import_module(f"stages.{stage}.__main__").main(options))
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Tell a write that the disk refused to a library as what it was, and not as a fault of the library."""
+    try:
+        yield
+    except Exception as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if type(error).__name__ == "SafetensorError" and number:
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        if type(error).__name__ == "LibsndfileError" and "System error" in str(error):
+            raise UserError("a sound file: cannot write: the system refused it; is the disk full?") from error
+        raise
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """A project of the real stages, small enough to be run, killed and run again: every file of it is the project's own."""
 
-import csv
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,9 +8,6 @@ import yaml
 from engine_project import REAL, ROOT, EngineProject
 
 from tests.tiny_project import make_project
-
-DVC_SECONDS = 3.0
-"""Of a rule's time, what is Snakemake's and DVC's."""
 
 
 class RealProject(EngineProject):
@@ -41,12 +37,3 @@ class RealProject(EngineProject):
     def copy(self, folder: Path) -> "RealProject":
         """Copy the tree as it is."""
         return RealProject(super().copy(folder).folder)
-
-    def stage_seconds(self) -> dict[str, float]:
-        """About how long each stage's own process lives, by the benchmarks of its rules."""
-        seconds = {}
-        for path in (self.folder / ".pipeline/benchmarks").glob("*.tsv"):
-            with open(path) as file:
-                [row] = csv.DictReader(file, delimiter="\t")
-            seconds[path.stem] = max(1.0, float(row["s"]) - DVC_SECONDS)
-        return seconds

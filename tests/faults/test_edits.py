@@ -1,18 +1,20 @@
 """Every value and every source file edited, one at a time: stale is what it belongs to, for DVC and for Snakemake."""
 
+import pickle
 import shutil
 from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
 import yaml
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
+from dvc.utils import serialize, strictyaml
 from engine_project import ROOT, EngineProject
 
 from tests.faults.leaves import NO_OTHER, OTHER_BASE, leaves, set_other
 from workflow import stamps
 
-PARAMS = ROOT / "params.yaml"
+PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 PHASES = ("lora", "full", "polish")
 TRAININGS = {f"finetune@{phase}" for phase in PHASES}
 EVALUATIONS = {"evaluate_speech_base", *(f"evaluate_speech@{phase}" for phase in PHASES)}
@@ -36,9 +38,10 @@ STAGES_OF = {
     CORPUS: {CORPUS}, VOCABULARY: {VOCABULARY}, FEATURES: {FEATURES}, "finetune": TRAININGS,
     "evaluate_speech": EVALUATIONS, EXPORT: {EXPORT}, REPORT: {REPORT},
 }
-RUNNER = {"stages/__main__.py", "stages/schema.py", "stages/undisturbed.py"}  # decide whether a stage may start
-EVERY_NTH = 12
-LEAVES = [leaf for leaf in leaves(yaml.safe_load(PARAMS.read_text())) if leaf not in NO_OTHER]
+ENTRY = "stages/__main__.py"
+RUNNER = {ENTRY, "stages/schema.py", "stages/undisturbed.py"}  # decide whether a stage may start
+EVERY_NTH = 40
+LEAVES = [leaf for leaf in leaves(yaml.safe_load(PARAMS)) if leaf not in NO_OTHER]
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "stages").rglob("*")
                  if path.is_file() and path.stat().st_size and "__pycache__" not in path.parts)
 
@@ -47,11 +50,11 @@ SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "stages")
 def whole(tmp_path_factory):
     """A finished schedule with every value of params.yaml and every source file, run by stand-ins."""
     project = EngineProject.create(tmp_path_factory.mktemp("edits") / "whole")
-    for name in SOURCES:
-        if name not in RUNNER:
-            (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, project.folder / name)
-    shutil.copy(PARAMS, project.folder / "params.yaml")
+    own = shutil.ignore_patterns("__pycache__", *(Path(name).name for name in RUNNER if name != ENTRY))
+    runner = (project.folder / ENTRY).read_text()
+    shutil.copytree(ROOT / "stages", project.folder / "stages", dirs_exist_ok=True, ignore=own)
+    (project.folder / ENTRY).write_text(runner)
+    (project.folder / "params.yaml").write_text(PARAMS, encoding="utf-8")
     project.run("dvc repro")
     shutil.copytree(project.folder / "data/base", project.folder / OTHER_BASE)
     return project
@@ -62,8 +65,23 @@ def tree(whole, monkeypatch):
     """The same, to look at from within; the values need not make sense, only differ."""
     monkeypatch.chdir(whole.folder)
     monkeypatch.setattr(stamps, "check_params", dict)
+    quick = parse_once(serialize.parse_yaml)
+    for module in (strictyaml, serialize, serialize._yaml):
+        monkeypatch.setattr(module, "parse_yaml", quick, raising=False)
     assert stale() == (set(), set()), "an edit was not taken back"
     return whole.folder
+
+
+def parse_once(parse):
+    """Let DVC parse the same text once: a look at the tree takes it 50 times, a fifth of a second each."""
+    known: dict[tuple[str, str], bytes] = {}
+
+    def parse_known(text, path, typ="safe"):
+        if (text, typ) not in known:
+            known[text, typ] = pickle.dumps(parse(text, path, typ))
+        return pickle.loads(known[text, typ])
+
+    return parse_known
 
 
 def stale() -> tuple[set[str], set[str]]:
@@ -71,8 +89,9 @@ def stale() -> tuple[set[str], set[str]]:
     mirror = stamps.Stamps(True, (stamps.SCHEDULE,))
     without_stamp = {Path(path).name for path in mirror.all() if not Path(path).exists()}
     repo = Repo(".")
-    stages = [stage for stage in repo.index.stages if Path(stage.path_in_repo) == Path("dvc.yaml")]
-    told = {stage.addressing for stage in stages if stage.status()}
+    with lock_repo(repo):
+        stages = [stage for stage in repo.index.stages if Path(stage.path_in_repo) == Path("dvc.yaml")]
+        told = {stage.addressing for stage in stages if stage.status()}
     repo.close()
     return told, without_stamp
 
@@ -88,23 +107,23 @@ def test_a_changed_value_makes_stale_the_stages_of_its_section(tree, full, seen)
     tried = LEAVES if full else LEAVES[::EVERY_NTH]
     wrong = {}
     for leaf in tried:
-        params = yaml.safe_load(PARAMS.read_text())
+        params = yaml.safe_load(PARAMS)
         set_other(params, leaf)
         Path("params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True, sort_keys=False))
         told, without_stamp = stale()
         if not told == without_stamp == belongs_to(leaf):
             wrong[leaf] = (told ^ belongs_to(leaf), without_stamp ^ belongs_to(leaf))
-    shutil.copy(PARAMS, "params.yaml")
+    Path("params.yaml").write_text(PARAMS, encoding="utf-8")
     assert wrong == {}
     seen(f"{len(tried)} of {len(LEAVES)} values, both engines alike")
 
 
 def imported_by(stage: str) -> set[str]:
     """Every file of the project that a stage's entry imports, by the standard library's own account."""
-    finder = ModuleFinder(path=[str(ROOT)])
-    finder.run_script(str(ROOT / "stages" / stage / "__main__.py"))
+    finder = ModuleFinder(path=[str(Path.cwd())])
+    finder.run_script(f"stages/{stage}/__main__.py")
     files = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
-    return {file.resolve().relative_to(ROOT).as_posix() for file in files}
+    return {file.resolve().relative_to(Path.cwd().resolve()).as_posix() for file in files}
 
 
 def depends_on(stage: str) -> set[str]:

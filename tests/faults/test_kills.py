@@ -7,7 +7,6 @@ import pytest
 
 from tests.faults.kills import IN_ORDER, Kill, plan_kills, run_through
 from tests.faults.outputs import outputs
-from tests.faults.real_project import RealProject
 
 SEED = time.time_ns() % 10_000
 STAND_IN_SECONDS = 0.6
@@ -34,15 +33,13 @@ def test_stand_in_schedule_killed_ends_in_the_same_bytes(fresh_project, finished
 @pytest.mark.full
 @pytest.mark.faults("kill -9 of a stage, dvc, snakemake or all, at a random moment of every stage (real stages)",
                     "the next run ends in the bytes of an undisturbed one; no lock needs a human")
-def test_real_schedule_killed_ends_in_the_same_bytes(tmp_path, seen):
+def test_real_schedule_killed_ends_in_the_same_bytes(undisturbed, tmp_path, seen):
     print(f"seed {SEED}")
-    killed = RealProject.create(tmp_path / "killed")
-    undisturbed = killed.copy(tmp_path / "undisturbed")
-    run_through(undisturbed, [], {})
-    kills = plan_kills(SEED, 2)
-    struck = run_through(killed, kills, undisturbed.stage_seconds())
+    killed = undisturbed.fresh.copy(tmp_path / "killed")
+    kills = plan_kills(SEED, 3)
+    struck = run_through(killed, kills, undisturbed.seconds)
     assert struck >= 20
-    result = outputs(undisturbed.folder)
+    result = outputs(undisturbed.finished.folder)
     assert outputs(killed.folder) == result and len(result) > 100
     assert killed.is_clean() and killed.plan() == []
     seen(f"{told(kills, struck)} in {len(result)} files", struck)

@@ -92,6 +92,8 @@ def rows_of(folder: Path):
     return read_jsonl(folder / "data/corpus/manifest.jsonl")
 
 
+@pytest.mark.faults("kill -9, SIGINT, SIGTERM to prepare_corpus",
+                    "goes on by the shard; the same bytes")
 def test_killed_and_stopped_runs_end_in_the_bytes_of_an_undisturbed_one(fresh, prepared):
     with start(fresh) as run:
         family = wait_for_shards(fresh, 1, run)
@@ -123,6 +125,8 @@ def test_a_dead_worker_is_one_clear_line_and_the_next_run_goes_on(fresh):
     assert "rows are there" in prepare(fresh) and len(rows_of(fresh)) == ROWS
 
 
+@pytest.mark.faults("a disk of 2 MiB under prepare_corpus",
+                    "one line says so, its room is given back")
 def test_a_full_disk_is_one_clear_line_and_gives_its_room_back(fresh):
     (fresh / ".resume").mkdir()
     script = ('mount -t tmpfs -o size=2m tmpfs .resume && "$@"; status=$?; ls -d .resume/prepare_corpus/*; '

@@ -56,6 +56,8 @@ def test_nothing_of_the_run_is_left_for_git_but_the_lock_file(finished_project):
     ]
 
 
+@pytest.mark.faults("a phase edited and the edit taken back, by either engine",
+                    "its dependents run and no others; then nothing runs")
 @pytest.mark.parametrize("engine, other", [("snakemake", "dvc"), ("dvc", "snakemake")])
 def test_edited_phase_reruns_with_its_dependents_only_and_reverting_restores(project, engine, other):
     project.edit_params(set_polish_epochs(6))
@@ -95,6 +97,8 @@ def test_changed_start_rewires_the_graph(project):
     assert project.snakemake() == []
 
 
+@pytest.mark.faults("git checkout of an older commit, dvc checkout",
+                    "nothing runs")
 def test_old_revision_checked_out_leaves_nothing_to_do(project):
     def git(command):
         project.run(f"git -c user.name=n -c user.email=e@example.org {command}")
@@ -139,6 +143,8 @@ def test_training_has_all_cores(finished_project):
     assert threads == {str(usable_cores())}
 
 
+@pytest.mark.faults("another command holds DVC's lock for 8 seconds",
+                    "it is waited for")
 def test_rules_and_stamps_wait_while_another_command_holds_the_lock_of_dvc(project):
     """DVC gives up after some seconds of its own; hashing large outputs takes longer."""
     project.edit_params(lambda params: params["report"].update(strength=2))
@@ -170,6 +176,8 @@ def test_killed_snakemake_leaves_a_tree_that_runs_again(project):
     assert project.is_clean()
 
 
+@pytest.mark.faults("kill -9 of snakemake alone, run again at once",
+                    "the stage left running is waited for")
 def test_snakemake_waits_for_a_stage_that_outlived_the_killed_engine(project):
     project.edit_params(set_polish_epochs(6))
     engine = project.start("snakemake --cores 8 all", STAGE_SECONDS="4", SLOW_STAGE="finetune")
@@ -193,6 +201,8 @@ def test_killed_dvc_leaves_a_tree_that_runs_again(project):
     assert project.snakemake() == POLISH_AND_DEPENDENTS
 
 
+@pytest.mark.faults("snakemake -n and snakemake while another runs",
+                    "the plan is shown, the second run refused")
 def test_plans_can_be_read_while_another_run_works(project):
     project.edit_params(set_polish_epochs(6))
     engine = project.start("snakemake --cores 8 all", STAGE_SECONDS="4", SLOW_STAGE="finetune")
@@ -203,12 +213,16 @@ def test_plans_can_be_read_while_another_run_works(project):
     assert engine.returncode == 0
 
 
+@pytest.mark.faults("the cache wiped, outputs in place",
+                    "nothing runs; the outputs are committed anew")
 def test_wiped_cache_does_not_retrain_while_outputs_are_in_place(project):
     shutil.rmtree(project.folder / ".dvc" / "cache")
     assert project.snakemake() == []
     assert project.is_clean()
 
 
+@pytest.mark.faults("the cache wiped and an output edited",
+                    "its stage runs again")
 def test_wiped_cache_does_not_bless_an_output_that_was_edited(project):
     shutil.rmtree(project.folder / ".dvc" / "cache")
     page = project.folder / "data" / "export" / "config.yaml"
@@ -217,6 +231,8 @@ def test_wiped_cache_does_not_bless_an_output_that_was_edited(project):
     assert project.snakemake() == ["export_model"]
 
 
+@pytest.mark.faults("files that DVC, Snakemake and Python leave beside inputs",
+                    "nothing runs")
 def test_files_that_dvc_and_python_leave_beside_inputs_make_nothing_stale(project):
     for name in ("data/corpus/.snakemake_timestamp", "data/features/.gitignore", "stages/finetune/__pycache__/a.pyc"):
         path = project.folder / name
@@ -226,6 +242,8 @@ def test_files_that_dvc_and_python_leave_beside_inputs_make_nothing_stale(projec
     assert project.plan() == []
 
 
+@pytest.mark.faults("code touched; code edited",
+                    "nothing runs; its stage runs")
 def test_edited_code_reruns_its_stage_and_touched_code_does_not(project):
     code = project.folder / "stages" / "export_model" / "__main__.py"
     code.touch()

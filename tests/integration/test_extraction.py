@@ -68,6 +68,8 @@ def extract() -> tuple[dict[str, bytes], str]:
     return {path.name: path.read_bytes() for path in OUTPUT.iterdir()}, done.stdout
 
 
+@pytest.mark.faults("kill -9 of extract_features",
+                    "goes on by the shard; the same bytes")
 def test_a_killed_extraction_goes_on_with_the_next_shard_and_ends_in_the_same_bytes(project):
     for shards in (1, 3):
         kill_after(shards)

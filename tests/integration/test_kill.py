@@ -77,6 +77,8 @@ def runs_of(folder: Path, monkeypatch):
     return client, [run for run in client.search_runs([experiment]) if run.info.run_name == "finetune@full"]
 
 
+@pytest.mark.faults("kill -9 of a training three times, at random steps",
+                    "the same bytes, one MLflow run, no step twice")
 def test_killed_trainings_end_in_the_bytes_of_an_undisturbed_one(place, monkeypatch):
     moments = sorted(random.Random(time.time_ns()).sample(range(1, EPOCHS * 4), KILLS))
     for moment in moments:
@@ -96,6 +98,8 @@ def test_killed_trainings_end_in_the_bytes_of_an_undisturbed_one(place, monkeypa
     assert interrupted == train(place), f"killed at the steps {moments}"
 
 
+@pytest.mark.faults("SIGTERM to a training",
+                    "saved in time, goes on at that step")
 def test_a_preempted_training_saves_in_the_time_it_is_given_and_continues(place, monkeypatch):
     change_params(place, "machine", {"save_every_seconds": 0.5})
     status, seconds, said = stop_at(place, 20, signal.SIGTERM)

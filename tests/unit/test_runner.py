@@ -2,6 +2,7 @@ import sys
 import types
 
 import pytest
+from safetensors import SafetensorError
 
 import stages.__main__ as runner
 from stages.core.errors import ParamsError, UserError
@@ -73,3 +74,14 @@ def test_the_address_that_dvc_gives_a_stage_becomes_its_key(report_stage, monkey
     monkeypatch.setenv("DVC_STAGE", "compare/dvc.yaml:report@lora-rate-0.3")
     assert runner.main(["report", "--phase", "compare/dvc.yaml:report@lora-rate-0.3", "--out", "a@b"]) == 0
     assert calls == [["--phase", "lora-rate-0.3", "--out", "a@b"]]
+
+
+def test_a_write_that_the_disk_refused_to_a_library_is_one_line(report_stage, tmp_path, capsys):
+    module, _ = report_stage
+
+    def fail(options):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    module.main = fail
+    assert runner.main(["report"]) == 2
+    assert capsys.readouterr().err == "error: a file: cannot write: No space left on device\n"
