@@ -83,6 +83,7 @@ def test_damage_without_a_trace_is_found_by_reading(linked, seen):
     seen("`make verify` names it; neither engine finds it otherwise")
 
 
+@pytest.mark.full
 @pytest.mark.faults("an output deleted", "restored, nothing runs")
 def test_deleted_output_is_restored(linked):
     before = outputs(linked.folder)
@@ -137,6 +138,7 @@ def test_conflict_in_the_lock_file_is_named(linked, seen):
     seen("'dvc.lock: holds conflict markers of a merge; take either side whole'; then nothing runs")
 
 
+@pytest.mark.full
 @pytest.mark.faults("all files' times set by a clone or rsync, or ahead of a clock that was set back", "nothing runs")
 @pytest.mark.parametrize("moment", [PAST, FUTURE])
 def test_times_of_files_make_nothing_stale(linked, moment):
