@@ -10,8 +10,8 @@ SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
-.PHONY: run setup test interop lint audit licences ui speak demo serve plan compare bench verify faults stages base preset \
-	graph clean
+.PHONY: run setup test interop lint audit licences ui speak demo serve plan compare bench verify faults \
+	slurm-check stages base preset graph clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## set up if needed, run what is stale, show the results
@@ -32,6 +32,11 @@ test: $(READY)  ## every test
 interop: $(READY)  ## add upstream's package to .venv, then compare the model with it
 	@python workflow/setup.py --interop
 	@python -m pytest -m interop
+
+slurm-check: $(READY)  ## as root on Debian: a schedule through a Slurm of this machine, one training preempted
+	@python workflow/setup.py --extra cluster
+	@command -v slurmctld > /dev/null || { apt-get update -qq && apt-get install -y -qq slurm-wlm munge; }
+	@python -m pytest -s -m slurm tests/slurm
 
 lint: $(READY)  ## ruff, mypy, import laws, deps of dvc.yaml, params
 	@ruff check .
