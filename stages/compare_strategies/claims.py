@@ -1,7 +1,7 @@
 """Claims about LoRA, full and hybrid training, each answered by what the runs gave: nothing here knows the answer."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from stages.compare_strategies.comparison import BASE_CODES, CODES, PHONES, QUALITY, Comparison, Figure
@@ -72,7 +72,8 @@ def cost_claims(comparison: Comparison, scale: Mapping[str, Any]) -> Iterator[An
 
     memory = [mean(names, "training_memory_gib") for names in (loras, fulls)]
     cut = 1 - memory[0] / memory[1] if memory[0] is not None and memory[1] else None
-    yield Answer("LoRA cuts memory by 60-80 %", say(cut, "{:.0%} less"), f"{on}; over what the process held before",
+    change = None if cut is None else f"{abs(cut):.0%} {'less' if cut >= 0 else 'more'}"
+    yield Answer("LoRA cuts memory by 60-80 %", change or "unmeasured", f"{on}; over what the process held before",
                  holds(cut, cut is not None and cut >= 0.6))
     speed = [mean(names, "tokens_per_second") for names in (loras, fulls)]
     times = speed[0] / speed[1] if speed[0] is not None and speed[1] else None
@@ -115,7 +116,7 @@ def hybrid_claims(comparison: Comparison, scale: Mapping[str, Any]) -> Iterator[
         for other in of_kind(comparison, "full")[:1] + of_kind(comparison, "lora")[:1]:
             for corpus, measure in asked_on(comparison):
                 figure = comparison.advantage(hybrid, other, corpus, measure)
-                yield Answer(f"{hybrid} is better than {other}", f"{WORDS[measure]} lower by {say_figure(figure)}",
+                yield Answer(f"{hybrid} is better than {other}", say_advantage(WORDS[measure], figure),
                              f"{scale['model']}; {scale['corpora'][corpus]}", at_least(figure, 0.0))
             yield from forgets_less(comparison, scale, hybrid, other)
 
@@ -134,7 +135,7 @@ def forgets_less(comparison: Comparison, scale: Mapping[str, Any], one: str, oth
     """The base's languages after two strategies."""
     for corpus in comparison.corpora:
         figure = comparison.advantage(one, other, corpus, BASE_CODES)
-        yield Answer(f"{one} forgets less than {other}", f"{WORDS[BASE_CODES]} lower by {say_figure(figure)}",
+        yield Answer(f"{one} forgets less than {other}", say_advantage(WORDS[BASE_CODES], figure),
                      f"{scale['model']}; {scale['corpora'][corpus]}", at_least(figure, 0.0))
 
 
@@ -143,6 +144,16 @@ def asked_on(comparison: Comparison) -> Iterator[tuple[str, str]]:
     for corpus in comparison.corpora:
         for measure in QUALITY:
             yield corpus, measure
+
+
+def say_advantage(name: str, figure: Figure | None) -> str:
+    """How much less of a figure the first of two strategies has, for people."""
+    if figure is None:
+        return "unmeasured"
+    if figure.mean >= 0:
+        return f"{name} lower by {say_figure(figure)}"
+    low, high = (None if bound is None else -bound for bound in (figure.high, figure.low))
+    return f"{name} higher by {say_figure(replace(figure, mean=-figure.mean, low=low, high=high))}"
 
 
 def say(value: float | None, form: str) -> str:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from stages.compare_strategies.claims import Answer, answer_claims, at_least
+from stages.compare_strategies.claims import Answer, answer_claims, at_least, say_advantage
 from stages.compare_strategies.comparison import Comparison, Figure, Result, figure_of, parse_result
 from stages.compare_strategies.page import render_page
 
@@ -105,6 +105,15 @@ def test_a_difference_that_seeds_turn_round_is_undecided():
                       {**one.figures, "code_cross_entropy": 2.0 + (0.2, -0.3, 0.1)[one.seed - 1]})
                for one in make_results(MEANS) if one.corpus == "large"]
     assert verdicts(compare(results), "hybrid is better than full", "code") == ["undecided"]
+
+
+@pytest.mark.parametrize("figure, told", [
+    (Figure(0.2, 0.1, 0.3, 0.1, 0.3, 3), "error lower by 0.200 (0.100 to 0.300)"),
+    (Figure(-0.2, -0.3, 0.1, -0.3, 0.1, 3), "error higher by 0.200 (-0.100 to 0.300)"),
+    (Figure(-0.2, None, None, -0.2, -0.2, 1), "error higher by 0.200 (one seed)"), (None, "unmeasured"),
+])
+def test_a_strategy_that_is_worse_is_told_so_in_words(figure, told):
+    assert say_advantage("error", figure) == told
 
 
 @pytest.mark.parametrize("figure, verdict", [
