@@ -149,7 +149,7 @@ def asked_on(comparison: Comparison) -> Iterator[tuple[str, str]]:
 def say_advantage(name: str, figure: Figure | None) -> str:
     """How much less of a figure the first of two strategies has, for people."""
     if figure is None:
-        return "unmeasured"
+        return f"{name} unmeasured"
     if figure.mean >= 0:
         return f"{name} lower by {say_figure(figure)}"
     low, high = (None if bound is None else -bound for bound in (figure.high, figure.low))

@@ -110,7 +110,7 @@ def test_a_difference_that_seeds_turn_round_is_undecided():
 @pytest.mark.parametrize("figure, told", [
     (Figure(0.2, 0.1, 0.3, 0.1, 0.3, 3), "error lower by 0.200 (0.100 to 0.300)"),
     (Figure(-0.2, -0.3, 0.1, -0.3, 0.1, 3), "error higher by 0.200 (-0.100 to 0.300)"),
-    (Figure(-0.2, None, None, -0.2, -0.2, 1), "error higher by 0.200 (one seed)"), (None, "unmeasured"),
+    (Figure(-0.2, None, None, -0.2, -0.2, 1), "error higher by 0.200 (one seed)"), (None, "error unmeasured"),
 ])
 def test_a_strategy_that_is_worse_is_told_so_in_words(figure, told):
     assert say_advantage("error", figure) == told
