@@ -18,7 +18,7 @@ def project(tmp_path, monkeypatch):
     params = yaml.safe_load(Path("params.yaml").read_text())
     source = params["prepare_corpus"]["sources"][0]
     source["languages"] = {"am": {"voice": "am", "text": "data/text/mine.txt"}}
-    source |= {"speakers": source["speakers"][:2], "shuffled_readings": 0}
+    source |= {"speakers": source["speakers"][:2], "shuffled_readings": 0, "invented_readings": 0}
     params["prepare_corpus"]["sources"] = [source]
     params["splits"] = {"seed": 1, "validation_share": 0.2, "test_share": 0.2, "test_speakers_share": 0.0}
     monkeypatch.chdir(tmp_path)
