@@ -27,6 +27,7 @@ from tests.tiny_project import ROOT
 
 pytestmark = pytest.mark.slow
 
+KNOWN = {"es": "todos los seres humanos nacen libres.", "sw": "watu wote wamezaliwa huru."}  # languages of the base
 TEXTS = ["ሰላም ነው። ማንም ሰው እኩል ነው።", "የልጅ መብት ሁሉ የተከበረ ይሁን።"]
 START_SECONDS = 120
 
@@ -89,19 +90,18 @@ def ask(server, rows, **params):
 
 
 def test_posted_text_comes_back_as_speech_that_is_heard_as_that_text(server):
-    status, answer = ask(server, [{"text": text} for text in TEXTS], seed=1)
+    """The weights have not learned Amharic, so what they say is judged in languages that they know."""
+    status, answer = ask(server, [{"text": text} for text in KNOWN.values()], seed=1)
     assert status == 200
-    rows, settings = answer["predictions"], read_settings(ROOT / "data/base").miniature
-    spoken = [soundfile.read(io.BytesIO(base64.b64decode(row["audio"])), dtype="float32") for row in rows]
-    for row, (samples, rate) in zip(rows, spoken, strict=True):
-        assert (rate, row["cut"], row["silent"]) == (settings.sample_rate_hz, 0, 0)
+    rows, settings = answer["predictions"], read_settings(ROOT / "data/base")
+    judge, rate_hz = PhoneJudge(ROOT / "data/base", settings), settings.miniature.sample_rate_hz
+    expected = [phones(text, language) for language, text in KNOWN.items()]
+    for row, own, other in zip(rows, expected, reversed(expected), strict=True):
+        samples, rate = soundfile.read(io.BytesIO(base64.b64decode(row["audio"])), dtype="float32")
+        assert (rate, row["cut"], row["silent"]) == (rate_hz, 0, 0)
         assert 0.5 < len(samples) / rate < 6 and (samples**2).mean() ** 0.5 > 0.01
-    judge, audio = PhoneJudge(ROOT / "data/base", read_settings(ROOT / "data/base")), torch.from_numpy(spoken[0][0])
-    [heard] = judge.hear(audio, settings.sample_rate_hz)
-    own, other = (phones(row["text_read"], "am") for row in rows)
-    assert len(heard) > len(own) / 2
-    # the weights have not learned Amharic: they read it by the sounds of their own languages
-    assert count_errors(own, heard) / len(own) < 0.85 < count_errors(other, heard) / len(other)
+        [heard] = judge.hear(torch.from_numpy(samples), rate_hz)
+        assert count_errors(own, heard) / len(own) < 0.5 < count_errors(other, heard) / len(other)
 
 
 def test_a_voice_is_named_or_sent_and_a_path_is_neither(server, tmp_path):
