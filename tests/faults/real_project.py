@@ -1,11 +1,10 @@
 """A project of the real stages, small enough to be run, killed and run again: every file of it is the project's own."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import yaml
-from engine_project import REAL, ROOT, EngineProject
+from engine_project import REAL, EngineProject, lay_out
 
 from tests.tiny_project import make_project
 
@@ -17,14 +16,7 @@ class RealProject(EngineProject):
     def create(cls, folder: Path) -> "RealProject":
         """Lay out the working tree; nothing has run in it. Its phases train for seconds and save all the time."""
         folder.mkdir(parents=True)
-        generated = shutil.ignore_patterns("__pycache__")
-        for name in (*REAL, "stages"):
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, target, ignore=generated)
-            else:
-                shutil.copy(ROOT / name, target)
+        lay_out((*REAL, "stages"), folder)
         params = make_project(folder)
         for phase in params["phases"].values():
             phase |= {"epochs": 12}

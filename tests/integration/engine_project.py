@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -48,6 +49,17 @@ WHOLE_SCHEDULE = [
 ]
 
 
+def lay_out(names: Iterable[str], folder: Path) -> None:
+    """Copy files and folders of this project to their places in another."""
+    for name in names:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, target)
+
+
 class EngineProject:
     """One working tree, and the commands a user gives in it."""
 
@@ -58,19 +70,9 @@ class EngineProject:
     def create(cls, folder: Path) -> "EngineProject":
         """Lay out the working tree; nothing has run in it."""
         folder.mkdir(parents=True)
-        generated = shutil.ignore_patterns("__pycache__")
-        for name in REAL:
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, target, ignore=generated)
-            else:
-                shutil.copy(ROOT / name, target)
-        for room in REAL_CODE:
-            source, target = ROOT / "stages" / room, folder / "stages" / room
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source, target, ignore=generated) if source.is_dir() else shutil.copy(source, target)
-        shutil.copytree(STAND_INS, folder, dirs_exist_ok=True, ignore=generated)
+        lay_out(REAL, folder)
+        lay_out((f"stages/{room}" for room in REAL_CODE), folder)
+        shutil.copytree(STAND_INS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         project = cls(folder)
         project._lay_out_sources()
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
