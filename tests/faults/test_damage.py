@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from engine_project import EngineProject
+from engine_project import EngineProject, set_polish_epochs
 
 from tests.faults.outputs import outputs
 
@@ -40,10 +40,6 @@ def flip_byte(path: Path, keep_times: bool = False) -> None:
         file.write(content)
     if keep_times:
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def set_polish_epochs(count):
-    return lambda params: params["phases"]["polish"].update(epochs=count)
 
 
 @pytest.mark.faults("a byte flipped in a file of the cache, which outputs are links to", "named, and made again")

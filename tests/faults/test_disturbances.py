@@ -5,17 +5,13 @@ import signal
 import time
 
 import pytest
-from engine_project import EngineProject
+from engine_project import EngineProject, set_polish_epochs
 
 from tests.faults.kills import said, start
 from tests.faults.outputs import outputs
 
 GIT = "git -c user.name=n -c user.email=e@example.org"
 GUARDED = {"GUARDED": "1"}
-
-
-def set_polish_epochs(count):
-    return lambda params: params["phases"]["polish"].update(epochs=count)
 
 
 def wait_for(condition, seconds=60):

@@ -1,7 +1,7 @@
 """What one machine made, others take over by git and a remote of DVC's: nothing runs twice."""
 
 import pytest
-from engine_project import EngineProject
+from engine_project import EngineProject, set_polish_epochs
 
 from tests.faults.outputs import outputs
 
@@ -25,10 +25,6 @@ def clone(project: EngineProject, name: str) -> EngineProject:
     folder = project.folder.with_name(name)
     project.run(f"git clone -q {project.folder.with_name('origin.git')} {folder}")
     return EngineProject(folder)
-
-
-def set_polish_epochs(count):
-    return lambda params: params["phases"]["polish"].update(epochs=count)
 
 
 def push(project: EngineProject, message: str) -> None:

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
@@ -166,3 +166,8 @@ class EngineProject:
         content = yaml.safe_load(path.read_text())
         change(content)
         path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def set_polish_epochs(count: int) -> Callable[[dict], None]:
+    """An edit of params.yaml that makes the last phase stale, and what depends on it."""
+    return lambda params: params["phases"]["polish"].update(epochs=count)

@@ -10,16 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine_project import WHOLE_SCHEDULE
+from engine_project import WHOLE_SCHEDULE, set_polish_epochs
 from zc.lockfile import LockFile
 
 from workflow.cores import usable_cores
 
 POLISH_AND_DEPENDENTS = ["evaluate_speech@polish", "export_model", "finetune@polish", "report"]
-
-
-def set_polish_epochs(count):
-    return lambda params: params["phases"]["polish"].update(epochs=count)
 
 
 def wait_for(condition, seconds=40):
