@@ -1,6 +1,9 @@
 """Errors that a user can mend: shown as one line, never as a traceback."""
 
+import errno
 import signal
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class UserError(Exception):

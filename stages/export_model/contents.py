@@ -145,7 +145,11 @@ def checksums(folder: Path) -> str:
     lines = []
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != SUMS:
-            with open(path, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
+            lines.append(f"{checksum(path)}  {path.relative_to(folder).as_posix()}\n")
     return "".join(lines)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

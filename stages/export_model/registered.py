@@ -11,7 +11,8 @@ store elsewhere is sent everything.
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +24,7 @@ import stages.core
 from stages.core.errors import UserError
 from stages.core.speaking.config import SpeakingConfig
 from stages.core.tracking.mlflow_runs import StageRun
-from stages.export_model.contents import SUMS, link_file, place
+from stages.export_model.contents import SUMS, checksum, link_file, place
 
 NEEDED = ("torch", "torchaudio", "transformers", "sentencepiece", "protobuf", "safetensors", "pyyaml", "pydantic",
           "soundfile", "numpy", "pandas", "mlflow")
@@ -46,7 +47,7 @@ def register_export(run: StageRun, folder: Path, name: str, config: SpeakingConf
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"export_model.registered_as: {folder} is written, but MLflow cannot register it as {name!r}: "
-                        f"{reason}; an empty name leaves it out") from error
+                        f"{reason}; run again when it can, or leave it out by an empty name") from error
     run.set_tag(TAG, f"{name}/{number}")
     return number
 
@@ -105,16 +106,28 @@ def add_large_files(model: Any, folder: Path, inside: str) -> None:
         if path.stat().st_size < LARGE_BYTES:
             continue
         if is_local:
-            link_file(kept.get(digest, path), place(Path(unquote(location.path)), f"{inside}/{name}"))
+            source = sound_file(kept.get(digest, []), digest) or path
+            link_file(source, place(Path(unquote(location.path)), f"{inside}/{name}"))
         else:
             get_artifact_repository(model.artifact_location).log_artifact(str(path), str(Path(inside, name).parent))
 
 
-def kept_files(location: Path, inside: str) -> dict[str, Path]:
-    """Digest -> file, of the models beside one: an export made again with the same weights shares those."""
-    folders = [sums.parent for sums in location.parent.parent.glob(f"*/{location.name}/{inside}/{SUMS}")]
-    return {digest: folder / name for folder in folders for digest, name in read_sums(folder)
-            if (folder / name).is_file()}
+def kept_files(location: Path, inside: str) -> dict[str, list[Path]]:
+    """Digest -> files that are said to have it, of the models beside one, those that are one on disk once.
+
+    An export made again with the same weights shares those.
+    """
+    found: dict[str, dict[int, Path]] = defaultdict(dict)
+    for sums in location.parent.parent.glob(f"*/{location.name}/{inside}/{SUMS}"):
+        for digest, name in read_sums(sums.parent):
+            if (path := sums.parent / name).is_file():
+                found[digest][path.stat().st_ino] = path
+    return {digest: list(files.values()) for digest, files in found.items()}
+
+
+def sound_file(files: Sequence[Path], digest: str) -> Path | None:
+    """The first of some files that has a digest indeed: one damaged on disk is not handed on."""
+    return next((path for path in files if checksum(path) == digest), None)
 
 
 def read_sums(folder: Path) -> list[tuple[str, str]]:

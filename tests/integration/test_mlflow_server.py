@@ -120,6 +120,8 @@ def assert_whole(server, folder):
     assert files == {"config.yaml", "curves.csv"} and run.data.tags["started_from"] == "base"
 
 
+@pytest.mark.faults("MLflow server: down at the start",
+                    "one line, exit status 2, before a step is trained")
 def test_a_server_that_is_down_at_the_start_is_told_before_anything_is_trained(tmp_path, server):
     make_workplace(tmp_path)
     lay_out(tmp_path, "http://127.0.0.1:9")
@@ -131,6 +133,8 @@ def test_a_server_that_is_down_at_the_start_is_told_before_anything_is_trained(t
     assert training.step() == -1
 
 
+@pytest.mark.faults("MLflow server: killed in mid-run, back before the end",
+                    "training goes on, one warning, the record is whole")
 def test_a_server_killed_in_mid_run_misses_nothing_when_it_is_back(place, server):
     training = Training(place)
     training.wait_until(lambda: training.step() > 20)
@@ -148,6 +152,8 @@ def test_a_server_killed_in_mid_run_misses_nothing_when_it_is_back(place, server
     assert [line.startswith(OUTAGE) for line in told].count(True) == 1 and len(told) <= 2, training.said
 
 
+@pytest.mark.faults("MLflow server: killed in mid-run, back after the end",
+                    "training ends well; what was kept is sent later, whole")
 def test_a_server_that_stays_down_costs_no_trained_phase_and_gets_the_record_later(place, server):
     training = Training(place)
     training.wait_until(lambda: training.step() > 20)
@@ -166,6 +172,8 @@ def test_a_server_that_stays_down_costs_no_trained_phase_and_gets_the_record_lat
     assert_whole(server, place)
 
 
+@pytest.mark.faults("MLflow server: answers after 8 seconds",
+                    "no step waits for it")
 def test_no_step_waits_for_a_server_that_hangs(place, server):
     with SlowProxy(server.port) as proxy:
         lay_out(place, proxy.uri)
@@ -182,6 +190,8 @@ def test_no_step_waits_for_a_server_that_hangs(place, server):
     assert_whole(server, place)
 
 
+@pytest.mark.faults("MLflow server: a training preempted and resumed",
+                    "one run, whole")
 def test_a_preempted_phase_continues_its_run_on_the_server(place, server):
     first = Training(place)
     first.wait_until(lambda: first.step() > 20)
@@ -194,6 +204,8 @@ def test_a_preempted_phase_continues_its_run_on_the_server(place, server):
     assert_whole(server, place)
 
 
+@pytest.mark.faults("MLflow server: four stages at the same time",
+                    "each its run, under one parent")
 def test_stages_at_the_same_time_share_one_schedule(place, server):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     stages = [subprocess.Popen([sys.executable, "-c", CONCURRENT.format(number)], cwd=place, env=environment)

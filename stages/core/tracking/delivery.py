@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.core.tracking.mlflow_store import PARENT_TAG
+from stages.core.tracking.mlflow_store import runs_underway
 
 Entry = dict[str, Any]
 BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow's limits of one log_batch
 REFUSALS = (400, 404, 409)  # answers of a store that is there and will never take the entry
+PASSING = (401, 403, 408, 429)  # what a server of artifacts may answer differently after a repair, or later
 
 
 def metrics_entry(run_id: str, points: list[tuple[str, float, int]]) -> Entry:
@@ -67,8 +68,7 @@ def deliver(client: Any, batch: Sequence[Entry]) -> None:
 
 def close_when_idle(client: Any, experiment: str, parent: str) -> None:
     """Set a schedule's run FINISHED unless another of its stages still runs; whichever stage ends last closes it."""
-    running = f"tags.`{PARENT_TAG}` = '{parent}' AND attributes.status = 'RUNNING'"
-    if client.get_run(parent).info.status == "RUNNING" and not client.search_runs([experiment], running, max_results=1):
+    if client.get_run(parent).info.status == "RUNNING" and not runs_underway(client, experiment, parent):
         client.set_terminated(parent, "FINISHED")
 
 
@@ -78,6 +78,9 @@ def is_refused(error: Exception) -> bool:
 
     if isinstance(error, MlflowException):
         return error.get_http_status_code() in REFUSALS
+    answer = getattr(getattr(error, "response", None), "status_code", None)  # of requests' HTTPError, for an artifact
+    if answer is not None:
+        return 400 <= answer < 500 and answer not in PASSING
     return isinstance(error, FileNotFoundError)
 
 

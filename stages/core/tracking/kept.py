@@ -21,19 +21,24 @@ from stages.core.params.command import run_command
 from stages.core.params.shared import TrackingConfig
 from stages.core.params.strict import load_section
 from stages.core.tracking.delivery import Entry, deliver, first_batch, is_refused, reason_of
-from stages.core.tracking.mlflow_store import open_store, store_failures
+from stages.core.tracking.mlflow_store import UNRECORDED, open_store, store_failures
 
 KEPT = Path(".resume/tracking")
 SEND_COMMAND = "python -m stages.core.tracking.kept"
 
 
 def keep(uri: str, entries: list[Entry]) -> Path:
-    """Write entries, and copies of the files that they name; give the file."""
+    """Write entries, and copies of the files that they name, or nothing; give the file."""
     file = KEPT / f"{time.time_ns()}.jsonl"
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with_copies = [{**entry, "path": copy_artifact(Path(entry["path"]), file.with_suffix("") / str(number))}
-                   if entry["do"] == "artifact" else entry for number, entry in enumerate(entries)]
-    write_jsonl(file, [{"uri": uri}, *with_copies])
+    copies = file.with_suffix("")
+    try:
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with_copies = [{**entry, "path": copy_artifact(Path(entry["path"]), copies / str(number))}
+                       if entry["do"] == "artifact" else entry for number, entry in enumerate(entries)]
+        write_jsonl(file, [{"uri": uri}, *with_copies])
+    except OSError:
+        shutil.rmtree(copies, ignore_errors=True)
+        raise
     return file
 
 
@@ -63,6 +68,15 @@ def send_kept(client: Any, uri: str) -> int:
     return sent
 
 
+def try_to_send_kept(client: Any, uri: str) -> None:
+    """Send what is kept for a store; what cannot be sent yet stays, and is told."""
+    try:
+        send_kept(client, uri)
+    except Exception as error:  # mlflow lets its backends' own exception types through
+        print(f"MLflow: {uri} does not take what earlier runs left for it: {reason_of(error)}; {KEPT} holds it, and "
+              f"the next stage or `{SEND_COMMAND}` tries again", file=sys.stderr)
+
+
 def send_entries(client: Any, entries: list[Entry]) -> None:
     """Deliver entries in order; what the store refuses for good, such as points of a deleted run, is dropped."""
     while entries:
@@ -79,9 +93,12 @@ def send_entries(client: Any, entries: list[Entry]) -> None:
 def main() -> int:
     """Send what is kept for the store of params.yaml, and tell how much."""
     tracking = load_section(TrackingConfig, "tracking")
-    with store_failures(tracking):
-        sent = send_kept(open_store(tracking)[0], tracking.uri)
-    print(f"MLflow: {sent} kept entries sent to {tracking.uri}")
+    if tracking.uri == UNRECORDED:
+        print(f"MLflow: nothing is recorded, for tracking.uri is {UNRECORDED}")
+    else:
+        with store_failures(tracking):
+            sent = send_kept(open_store(tracking)[0], tracking.uri)
+        print(f"MLflow: {sent} kept entries sent to {tracking.uri}")
     for file in sorted(KEPT.glob("*.jsonl")):
         print(f"MLflow: {file} is for another store, {read_jsonl(file)[0]['uri']}")
     return 0

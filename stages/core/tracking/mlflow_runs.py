@@ -16,12 +16,13 @@ from stages.core.errors import Interrupted
 from stages.core.params.shared import TrackingConfig
 from stages.core.params.strict import PARAMS_FILE, load_section, read_params
 from stages.core.tracking.delivery import end_entry, metrics_entry
-from stages.core.tracking.kept import send_kept
+from stages.core.tracking.kept import try_to_send_kept
 from stages.core.tracking.mlflow_store import (
     PARENT_TAG,
     SCHEDULE,
     UNRECORDED,
     Parent,
+    end_lost_runs,
     open_store,
     parent_run,
     store_failures,
@@ -94,45 +95,56 @@ def stage_run(
         parent_kind: what the run is nested in.
 
     Raises:
-        UserError: the store cannot be opened, or the block's own use of it fails.
+        UserError: the store cannot be opened.
     """
     everything, tracking = read_params(params_file), load_section(TrackingConfig, "tracking", params_file)
     if tracking.uri == UNRECORDED:
         yield StageRun(Nowhere(), "")
         return
     client, experiment = open_store(tracking)
+    try_to_send_kept(client, tracking.uri)
     with store_failures(tracking):
-        send_kept(client, tracking.uri)
         parent = parent_run(client, experiment, everything, parent_kind)
-        held = steps_held(client, run_id) if run_id else None
-        if run_id and held is not None:
-            client.update_run(run_id, status="RUNNING")
-        else:
-            run_id = str(client.create_run(experiment, tags={PARENT_TAG: parent}, run_name=stage).info.run_id)
-        outbox = Outbox(client, tracking.uri)
-        run = StageRun(outbox, run_id, held, parent)
-        if held is None:
-            run.log_params(params)
-        run.set_tag("git_commit", git_commit())
-        for path, digest in data_hashes(stage, everything).items():
-            run.set_tag(f"dvc.{path}", digest)
-        try:
-            yield run
-        except BaseException as error:
-            status = "KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED"
-            for ended in (run.id, parent):
-                outbox.add(end_entry(ended, status))
-            outbox.close(STOP_SECONDS)
-            raise
-        outbox.add(end_entry(run.id, "FINISHED"))
-        outbox.add({"do": "close", "run": parent, "experiment": experiment})
-        outbox.close()
+        end_lost_runs(client, experiment, parent, stage)
+        own, held = begin_run(client, experiment, parent, stage, run_id)
+    outbox = Outbox(client, tracking.uri)
+    run = StageRun(outbox, own, held, parent)
+    if held is None:
+        run.log_params(params)
+    run.set_tag("git_commit", git_commit())
+    for path, digest in data_hashes().items():
+        run.set_tag(f"dvc.{path}", digest)
+    try:
+        yield run
+    except BaseException as error:
+        status = "KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED"
+        for ended in (run.id, parent):
+            outbox.add(end_entry(ended, status))
+        outbox.close(STOP_SECONDS)
+        raise
+    outbox.add(end_entry(run.id, "FINISHED"))
+    outbox.add({"do": "close", "run": parent, "experiment": experiment})
+    outbox.close()
+
+
+def begin_run(
+    client: Any, experiment: str, parent: str, stage: str, run_id: str | None
+) -> tuple[str, dict[str, int] | None]:
+    """Set a run and its parent RUNNING; give its id, and of one that goes on the highest step of every metric."""
+    client.update_run(parent, status="RUNNING")
+    held = steps_held(client, run_id) if run_id else None
+    if run_id and held is not None:
+        client.update_run(run_id, status="RUNNING")
+        return run_id, held
+    return str(client.create_run(experiment, tags={PARENT_TAG: parent}, run_name=stage).info.run_id), None
 
 
 def log_to_parent(
     metrics: Mapping[str, float], artifacts: Mapping[Path, str | None] | None = None, parent_kind: Parent = SCHEDULE
 ) -> str:
-    """Put the final results on the parent run, close it as FINISHED, and give its id; empty where nothing is recorded.
+    """Put the final results on the parent run, and give its id; empty where nothing is recorded.
+
+    The run is FINISHED then, unless a stage of it still runs, and closes it, or one has failed.
 
     Args:
         metrics: name -> value.
@@ -143,11 +155,12 @@ def log_to_parent(
         return ""
     client, experiment = open_store(tracking)
     outbox = Outbox(client, tracking.uri)
-    parent = StageRun(outbox, parent_run(client, experiment, read_params(PARAMS_FILE), parent_kind))
+    with store_failures(tracking):
+        parent = StageRun(outbox, parent_run(client, experiment, read_params(PARAMS_FILE), parent_kind))
     parent.log_metrics(metrics, step=0)
     for path, folder in (artifacts or {}).items():
         parent.log_artifact(path, folder)
-    outbox.add(end_entry(parent.id, "FINISHED"))
+    outbox.add({"do": "close", "run": parent.id, "experiment": experiment})
     outbox.close()
     return parent.id
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 
@@ -55,7 +56,7 @@ def open_store(tracking: TrackingConfig) -> tuple[Any, str]:
     Processes that create one sqlite store at the same time all fail, so the first contact is under a lock.
 
     Raises:
-        UserError: the store cannot be opened.
+        UserError: the store cannot be opened, or the experiment's artifacts have no place any more.
     """
     for name, value in {"MLFLOW_DISABLE_TELEMETRY": "true", **HTTP_SETTINGS}.items():
         os.environ.setdefault(name, value)
@@ -68,14 +69,28 @@ def open_store(tracking: TrackingConfig) -> tuple[Any, str]:
             set_tracking_uri(tracking.uri)
             client = MlflowClient(tracking.uri)
             experiment = client.get_experiment_by_name(tracking.experiment)
-            if experiment:
-                return client, experiment.experiment_id
-            location = Path(ARTIFACTS).absolute().as_uri() if tracking.uri.startswith("sqlite:") else None
-            return client, client.create_experiment(tracking.experiment, artifact_location=location)
+            if not experiment:
+                location = Path(ARTIFACTS).absolute().as_uri() if tracking.uri.startswith("sqlite:") else None
+                return client, client.create_experiment(tracking.experiment, artifact_location=location)
     except Exception as error:  # mlflow lets its backends' own exception types through
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"tracking.uri: cannot open the MLflow store (got {tracking.uri!r}): {reason}; start "
                         f"it, or set tracking.uri to {UNRECORDED}") from error
+    require_place(tracking, experiment.artifact_location)
+    return client, experiment.experiment_id
+
+
+def require_place(tracking: TrackingConfig, location: str) -> None:
+    """Compare where an experiment of a local store keeps its artifacts, a full path for good, with what is there.
+
+    Raises:
+        UserError: the project was moved.
+    """
+    place = Path(unquote(urlparse(location).path))
+    if tracking.uri.startswith("sqlite:") and place.name == ARTIFACTS and not os.path.isdir(place.parent):
+        raise UserError(f"tracking.experiment: {tracking.experiment!r} keeps its artifacts in {place}, and "
+                        f"{place.parent} is not there; MLflow cannot move them: if the project was moved, leave a "
+                        "symbolic link to it in its old place, or else give tracking.experiment a new name")
 
 
 @contextmanager
@@ -83,13 +98,13 @@ def store_failures(tracking: TrackingConfig) -> Iterator[None]:
     """Let a store that fails while it is used, on a full disk for one, end a run with plain words.
 
     Raises:
-        UserError: mlflow raised within the block.
+        UserError: mlflow raised within the block, or the network or the disk under it.
     """
     from mlflow.exceptions import MlflowException
 
     try:
         yield
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:  # requests' errors are OSErrors
         reason = str(error).partition("\n")[0][:300]
         raise UserError(f"tracking.uri: the MLflow store fails (got {tracking.uri!r}): {reason}") from error
 
@@ -124,8 +139,22 @@ def parent_run(client: Any, experiment: str, params: dict[str, Any], parent: Par
         )
         if found:
             run = found[0].info.run_id
-            client.update_run(run, status="RUNNING")
         else:
             tags = {parent.tag: fingerprint}
             run = client.create_run(experiment, tags=tags, run_name=parent.name(params)).info.run_id
     return str(run)
+
+
+def runs_underway(client: Any, experiment: str, parent: str) -> list[Any]:
+    """Give the runs nested in a parent that the store holds for RUNNING."""
+    return list(client.search_runs([experiment], f"tags.`{PARENT_TAG}` = '{parent}' AND attributes.status = 'RUNNING'"))
+
+
+def end_lost_runs(client: Any, experiment: str, parent: str, stage: str) -> None:
+    """Set the runs of a stage's earlier executions KILLED that ended without a word, as by kill -9.
+
+    DVC starts no stage twice at a time. One that lives all the same, on another machine, says at its end how it ended.
+    """
+    for run in runs_underway(client, experiment, parent):
+        if run.info.run_name == stage:
+            client.set_terminated(run.info.run_id, "KILLED")

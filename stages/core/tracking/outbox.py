@@ -35,7 +35,7 @@ class Outbox:
         self._waiting.append(entry)
 
     def close(self, most_seconds: float | None = None) -> None:
-        """Send what waits, and keep what cannot be sent.
+        """Send what waits, and keep what cannot be sent; never raises, so that a stage ends as it would without.
 
         Args:
             most_seconds: how long to wait for a slow store; None for as long as it answers.
@@ -43,9 +43,14 @@ class Outbox:
         self._closing.set()
         self._thread.join(most_seconds)
         if left := list(self._waiting):
-            kept = keep(self._uri, left)
-            print(f"MLflow: {self._uri} has not taken all of this run; {kept} holds the rest, which the next stage or "
-                  f"`{SEND_COMMAND}` sends", file=sys.stderr)
+            self._keep(left)
+
+    def _keep(self, left: list[Entry]) -> None:
+        try:
+            end = f"{keep(self._uri, left)} holds the rest, which the next stage or `{SEND_COMMAND}` sends"
+        except OSError as error:
+            end = f"the rest is lost, for it cannot be kept: {reason_of(error)}"
+        print(f"MLflow: {self._uri} has not taken all of this run; {end}", file=sys.stderr)
 
     def _work(self) -> None:
         """Send every few seconds; once closing, until nothing waits or the store fails."""

@@ -63,6 +63,27 @@ def test_the_same_weights_exported_again_are_kept_once(folder, model):
     assert os.path.samefile(second / INSIDE / "gpt.safetensors", model / INSIDE / "gpt.safetensors")
 
 
+def test_a_registered_file_that_is_damaged_is_not_handed_to_the_next_version(tmp_path, monkeypatch):
+    monkeypatch.setattr(registered, "LARGE_BYTES", 3)
+    export, models = tmp_path / "export", tmp_path / "models"
+    export.mkdir()
+    (export / "large").write_bytes(b"1234")
+    write_text(export / SUMS, checksums(export))
+
+    def add(name):
+        location = models / name / "artifacts"
+        shutil.copytree(export, location / INSIDE, ignore=shutil.ignore_patterns("large"))
+        registered.add_large_files(SimpleNamespace(artifact_location=location.as_uri()), export, INSIDE)
+        return location / INSIDE / "large"
+
+    first = add("m-1")
+    (export / "large").unlink()
+    (export / "large").write_bytes(b"1234")
+    assert os.path.samefile(add("m-2"), first)
+    first.write_bytes(b"1x34")
+    assert add("m-3").read_bytes() == b"1234"
+
+
 def test_the_stage_s_run_and_the_version_name_each_other(folder):
     client = mlflow.MlflowClient()
     version = client.get_model_version(NAME, "1")
@@ -91,5 +112,5 @@ def test_a_store_that_refuses_is_one_error_that_says_how_to_go_without(folder, m
 
     monkeypatch.setattr(mlflow, "register_model", refuse)
     monkeypatch.setattr(registered, "log_export", lambda *_: SimpleNamespace(model_id="m-1"))
-    with pytest.raises(UserError, match="registered_as.*no registry here; an empty name"), stage_run("x", {}) as run:
+    with pytest.raises(UserError, match="registered_as.*no registry here; .*an empty name"), stage_run("x", {}) as run:
         registered.register_export(run, folder, NAME, load_speaking_config({}))

@@ -1,5 +1,7 @@
 import multiprocessing
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,44 +15,9 @@ from stages.core.params.shared import TrackingConfig
 from stages.core.tracking import kept, outbox
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
 from stages.core.tracking.mlflow_store import COMPARISON, PARENT_TAG, SCHEDULE, open_store, params_hash, schedule_name
+from tests.tiny_store import PARAMS, lay_out, runs
 
 ROOT = Path(__file__).resolve().parents[4]
-PARAMS = {
-    "phases": {"full": {"start_from": "lora"}, "lora": {"start_from": "base"}},
-    "tracking": {"uri": "sqlite:///mlflow.db", "experiment": "schedule"},
-}
-
-
-@pytest.fixture(scope="module")
-def made_store(tmp_path_factory):
-    """The file of a store that was made once: making one takes MLflow seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        open_store(TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="another"))
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def client(tmp_path, monkeypatch, made_store):
-    """A project folder with params and an empty store; gives a client of the store."""
-    shutil.copy(made_store, tmp_path)
-    return open_store(lay_out(tmp_path, monkeypatch))[0]
-
-
-def lay_out(folder, monkeypatch):
-    """Write params with a store of its own, by a full path: one process keeps one store for each URI."""
-    tracking = {"uri": f"sqlite:///{folder}/mlflow.db", "experiment": "schedule"}
-    monkeypatch.chdir(folder)
-    Path("params.yaml").write_text(yaml.safe_dump({**PARAMS, "tracking": tracking}, sort_keys=False))
-    return TrackingConfig(**tracking)
-
-
-def runs(client):
-    experiment = client.get_experiment_by_name("schedule").experiment_id
-    return client.search_runs([experiment])
-
-
 def test_stage_is_nested_in_the_one_parent_of_its_schedule(client):
     for stage in ("finetune@lora", "finetune@full"):
         with stage_run(stage, {"phase": {"epochs": 3}}):
@@ -97,6 +64,33 @@ def test_a_stage_that_a_signal_stopped_is_killed_not_failed(client):
     assert {held.info.status for held in runs(client)} == {"KILLED"}
 
 
+def test_a_stage_that_ended_without_a_word_is_killed_when_it_starts_again_and_keeps_no_schedule_open(client):
+    lost = (
+        "import os, signal; from stages.core.tracking.mlflow_runs import stage_run\n"
+        "with stage_run('train_vocabulary', {}): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", lost], env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert killed.returncode == -signal.SIGKILL
+    [first] = [run for run in runs(client) if run.info.run_name == "train_vocabulary"]
+    assert first.info.status == "RUNNING"
+    with stage_run("prepare_corpus", {}) as living, stage_run("train_vocabulary", {}) as second:
+        told = {run: client.get_run(run).info.status for run in (first.info.run_id, living.id, second.id)}
+    assert list(told.values()) == ["KILLED", "RUNNING", "RUNNING"] and first.info.run_id != second.id
+    assert sorted(run.info.status for run in runs(client)) == ["FINISHED", "FINISHED", "FINISHED", "KILLED"]
+
+
+def test_final_results_do_not_hide_that_another_stage_failed(client):
+    with stage_run("report", {}):
+        with pytest.raises(ZeroDivisionError), stage_run("export_model", {}):
+            raise ZeroDivisionError
+        parent = log_to_parent({"phone_error_rate": 0.4})
+    held = client.get_run(parent)
+    assert (held.info.status, held.data.metrics) == ("FAILED", {"phone_error_rate": 0.4})
+    with stage_run("export_model", {}):
+        pass
+    assert client.get_run(parent).info.status == "FINISHED"
+
+
 def test_resumed_stage_continues_its_run_and_logs_no_step_twice(client):
     with pytest.raises(KeyboardInterrupt), stage_run("finetune@lora", {"epochs": 1}) as first:
         for step in (10, 20, 30):
@@ -139,7 +133,7 @@ def test_whichever_stage_ends_last_closes_the_schedule(client):
     with stage_run("report", {}):
         with stage_run("export_model", {}):
             log_to_parent({"phone_error_rate": 0.4})
-        assert status() == "FINISHED"
+        assert status() == "RUNNING"
         with stage_run("export_model", {}):
             pass
         assert status() == "RUNNING"
@@ -167,27 +161,25 @@ def test_unusable_store_is_one_clear_error(client):
         open_store(TrackingConfig(uri="sqlite:////dev/null/mlflow.db", experiment="schedule"))
 
 
-class Fault:
-    """A full disk, from `begin` to `end`: methods of MLflow's client fail."""
-
-    def __init__(self, patch):
-        self.patch, self.end = patch, patch.undo
-
-    def begin(self, *names):
-        from mlflow.exceptions import MlflowException
-        from mlflow.tracking import MlflowClient
-
-        def fail(*_, **__):
-            raise MlflowException("(sqlite3.OperationalError) database or disk is full\n[SQL: COMMIT]")
-
-        for name in names:
-            self.patch.setattr(MlflowClient, name, fail)
-
-
-@pytest.fixture
-def fault(client):
-    with pytest.MonkeyPatch.context() as patch:
-        yield Fault(patch)
+def test_a_moved_project_is_one_clear_error_until_a_link_or_a_new_name(tmp_path, monkeypatch, made_store):
+    old, new = tmp_path / "old one", tmp_path / "new"
+    old.mkdir()
+    shutil.copy(made_store, old)
+    lay_out(old, monkeypatch)
+    with stage_run("prepare_corpus", {}):
+        pass
+    old.rename(new)
+    tracking = lay_out(new, monkeypatch)
+    with pytest.raises(UserError, match="'schedule' keeps its artifacts in .*old one/mlartifacts"):
+        open_store(tracking)
+    old.symlink_to(new)
+    with stage_run("prepare_corpus", {}) as run:
+        run.log_artifact(Path("params.yaml"))
+    assert list((new / "mlartifacts").rglob("params.yaml"))
+    old.unlink()
+    client, experiment = open_store(tracking.model_copy(update={"experiment": "another name"}))
+    assert client.get_experiment(experiment).artifact_location == (new / "mlartifacts").as_uri()
+    assert not old.exists()
 
 
 def test_a_store_that_fails_while_a_run_is_opened_is_one_clear_error(fault):
@@ -278,7 +270,7 @@ def test_a_comparison_has_a_parent_of_its_own_and_an_edit_of_it_leaves_the_sched
     assert {run.info.status for run in runs(client)} == {"FINISHED"}
 
 
-def test_nothing_is_recorded_where_the_params_say_so(tmp_path, monkeypatch):
+def test_nothing_is_recorded_where_the_params_say_so(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(yaml.safe_dump({**PARAMS, "tracking": {"uri": "none", "experiment": "x"}}))
     with stage_run("finetune@lora", {"epochs": 1}) as run:
@@ -288,6 +280,11 @@ def test_nothing_is_recorded_where_the_params_say_so(tmp_path, monkeypatch):
         run.set_parent_tag("a", "b")
     assert log_to_parent({"code_loss": 1.0}) == ""
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+    kept.KEPT.mkdir(parents=True)
+    (kept.KEPT / "1.jsonl").write_text('{"uri": "http://127.0.0.1:1"}\n')
+    assert kept.main() == 0
+    said = capsys.readouterr().out
+    assert "nothing is recorded" in said and "1.jsonl is for another store, http://127.0.0.1:1" in said
 
 
 def test_importing_the_room_does_not_import_mlflow():
