@@ -33,7 +33,7 @@ if workflow.resource_settings.nodes is None:
 # A signal that asks a training to save and stop must not take away the pipe that it still speaks into.
 TEE = "(trap '' INT TERM; exec tee {log})"
 # DVC looks whether the stage is stale, takes it from the run cache if it can, and runs it if it must.
-REPRODUCE = f"dvc --wait-for-lock repro {stamps.pull_option} -s {{params.stage}} 2>&1 | {TEE}"
+REPRODUCE = f"dvc --wait-for-lock repro {stamps.pull_option} -s {{params.stage:q}} 2>&1 | {TEE}"
 
 
 include: "workflow/rules/corpus.smk"

@@ -7,26 +7,31 @@ the next one must not write beside it.
 Like the runner this is no dependency of any stage: it decides whether a result counts, never what it is.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from stages.core.errors import UserError
+from stages.core.tracking.provenance import INPUTS, UNKNOWN
 
 LOCKS = Path(".pipeline/stages")
 STARTED_BY_DVC = ("DVC_ROOT", "DVC_STAGE")
+CODE = "stages/"
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Wait for an earlier process of the same stage, run the block, then see whether its inputs are what they were.
 
-    Does nothing where DVC did not start this process.
+    The block, and what it starts, finds the hashes of its data in the environment. Does nothing where DVC did not start
+    this process.
 
     Raises:
         UserError: an input or a param of the stage changed while the block ran.
@@ -34,25 +39,26 @@ def undisturbed() -> Iterator[None]:
     if not all(name in os.environ for name in STARTED_BY_DVC):
         yield
         return
-    address = os.environ["DVC_STAGE"]
-    with alone(address):
-        deps = stage_deps(address)
-        before = hashes(deps)
+    stage = os.environ["DVC_STAGE"].rpartition(":")[2]
+    with alone(stage):
+        inputs = look_up(stage)
+        before = hashes(inputs.deps)
+        os.environ[INPUTS] = json.dumps(inputs.data(before))
         yield
-        changed = [name for name, value in hashes(deps).items() if value != before[name]]
+        changed = [name for name, value in hashes(inputs.deps).items() if value != before[name]]
     if changed:
-        raise UserError(f"{', '.join(changed)}: changed while {address} ran, so its outputs do not count; run again")
+        raise UserError(f"{', '.join(changed)}: changed while {stage} ran, so its outputs do not count; run again")
 
 
 @contextmanager
-def alone(address: str) -> Iterator[None]:
+def alone(stage: str) -> Iterator[None]:
     """Hold the stage's lock; the kernel frees it even after kill -9."""
     LOCKS.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(LOCKS / f"{address.replace('/', '-')}.lock")
+    lock = FileLock(LOCKS / f"{stage}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"waiting for {address}, which an earlier run left running", file=sys.stderr)
+        print(f"waiting for {stage}, which an earlier run left running", file=sys.stderr)
         lock.acquire()
     try:
         yield
@@ -60,12 +66,38 @@ def alone(address: str) -> Iterator[None]:
         lock.release()
 
 
-def stage_deps(address: str) -> list[Any]:
-    """Give DVC's own view of what a stage depends on, params included."""
-    from dvc.repo import Repo
+@dataclass(frozen=True)
+class Inputs:
+    """DVC's view of a stage.
 
-    [stage] = Repo(".").stage.collect(address)
-    return list(stage.deps)
+    Attributes:
+        deps: DVC's own objects, params included.
+        made: every output of the project -> its hash in dvc.lock.
+    """
+
+    deps: list[Any]
+    made: dict[str, str]
+
+    def data(self, known: dict[str, Any]) -> dict[str, str]:
+        """Path -> hash of what the stage reads beside code and params; of a folder of several stages, by output."""
+        found: dict[str, str] = {}
+        for dep in self.deps:
+            if not str(dep).startswith(CODE) and not hasattr(dep, "params"):
+                within = {path: value for path, value in self.made.items() if path.startswith(f"{dep}/")}
+                found |= within or {str(dep): getattr(known[str(dep)], "value", UNKNOWN)}
+        return found
+
+
+def look_up(name: str) -> Inputs:
+    """Ask DVC, under its lock: dvc.lock is written in place by the DVC of any other stage that ends."""
+    from dvc.repo import Repo, lock_repo
+
+    repo = Repo(".", _wait_for_lock=True)
+    with lock_repo(repo):
+        stages = list(repo.index.stages)
+    [deps] = [stage.deps for stage in stages if getattr(stage, "name", None) == name]
+    made = {str(out): out.hash_info.value for stage in stages for out in stage.outs if out.hash_info}
+    return Inputs(list(deps), made)
 
 
 def hashes(deps: list[Any]) -> dict[str, Any]:

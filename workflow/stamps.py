@@ -5,30 +5,28 @@ Snakemake plans exactly the stale stages and what depends on them. The mirror is
 parsed by the process that the user started, and never by the processes of its jobs.
 """
 
-import fcntl
-import json
 import os
 import re
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
-
-import psutil
+from typing import Any
 
 from stages.core.errors import UserError
 from stages.schema import check_params
 from workflow.cache import drop_damaged
+from workflow.locks import hold_run_lock, repair_stage_locks, set_aside_cut_lock_files
 
 FOLDER = Path(".pipeline/stamps")
-RUN_LOCK = Path(".pipeline/run.lock")
-SNAKEMAKE_LOCKS = Path(".snakemake/locks")
-DVC_STAGE_LOCKS = Path(".dvc/tmp/rwlock")
 FIXED_TIME = 1_000_000_000  # seconds since the epoch; any moment before the project's own files will do
 NOT_IN_CACHE = "not in cache"
 CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 SCHEDULE, COMPARISON = "dvc.yaml", "compare/dvc.yaml"
+LOCK_FILES = [Path(pipeline).with_suffix(".lock") for pipeline in (SCHEDULE, COMPARISON)]
+RECORDINGS = Path("data/recordings")
+SHORT_DRY_RUN = re.compile(r"-[pkF]*n[pkFq]*")
+TELLING = {"--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--d3dag", "--summary", "-S",
+           "--detailed-summary", "-D", "--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--report"}
 
 
 def stamp_path(stage: str) -> str:
@@ -48,17 +46,24 @@ def asked_pipelines(arguments: Sequence[str]) -> tuple[str, ...]:
     return (SCHEDULE, COMPARISON) if any("compare" in argument for argument in arguments) else (SCHEDULE,)
 
 
+def only_tells(arguments: Sequence[str]) -> bool:
+    """Tell whether a command line of Snakemake asks for a plan, a graph or a list, and for nothing to be done."""
+    return any(argument.partition("=")[0] in TELLING or SHORT_DRY_RUN.fullmatch(argument) for argument in arguments)
+
+
 class Stamps:
     """The stages of every dvc.yaml, what each needs, and their stamps."""
 
     def __init__(self, is_main_process: bool, pipelines: Sequence[str]):
         """Read the stage graph from DVC and, in the main process, draw the mirror.
 
+        Where Snakemake is asked for a plan or a graph alone, DVC's cache is not mended, and no stage waited for.
+
         Args:
             pipelines: whose stages are mirrored; stamps of others are left as they are.
 
         Raises:
-            UserError: wrong params, a merge that was not ended, or a missing source file.
+            UserError: wrong params, a merge that was not ended, a file that DVC cannot read, or a missing source file.
         """
         if is_main_process:
             check_params()
@@ -66,15 +71,18 @@ class Stamps:
         from dvc.repo import Repo
 
         self._repo = Repo(".", _wait_for_lock=True)
-        self._graph = self._repo.index.graph
+        self._lock = hold_run_lock() if is_main_process else None
+        mends, alone = not only_tells(sys.argv[1:]), False
+        if self._lock:
+            alone = repair_stage_locks(self._repo.config["core"].get("hardlink_lock", False), waits=mends)
+            set_aside_cut_lock_files(self._repo, LOCK_FILES)
+        self._graph = self._read_graph()
         self._stages = {name_of(stage): stage for stage in self._graph}
         self._pipelines = {Path(pipeline) for pipeline in pipelines}
         if is_main_process:
             self._require_sources()
-            self._lock = hold_run_lock()
-            if self._lock:
-                repair_stage_locks()
-                self._mirror()
+        if alone:
+            self._mirror(mends)
 
     def needed_by(self, stage: str) -> list[str]:
         """Give the stamps of the stages whose outputs a stage reads; what `dvc add` versions is made by none."""
@@ -97,6 +105,17 @@ class Stamps:
         return sorted(stamp_path(name) for name, stage in self._stages.items()
                       if stage.cmd and Path(stage.path_in_repo) == Path(pipeline))
 
+    def _read_graph(self) -> Any:
+        """Ask DVC for the stages, under its lock: a stage that ends has its dvc.lock written anew, in place."""
+        from dvc.exceptions import DvcException
+        from dvc.repo import lock_repo
+
+        with lock_repo(self._repo):
+            try:
+                return self._repo.index.graph
+            except DvcException as error:
+                raise UserError(" ".join(str(error).split())) from error
+
     def _require_sources(self) -> None:
         """Refuse to start while a file that no stage makes is missing."""
         made = [out.fs_path for stage in self._stages.values() for out in stage.outs]
@@ -109,17 +128,19 @@ class Stamps:
             rule = "no such file or folder, needed by"
             raise UserError("; ".join(f"{path}: {rule} {', '.join(sorted(who))}" for path, who in missing.items()))
 
-    def _mirror(self) -> None:
-        """Give each clean stage its stamp and take it from each stale one."""
-        drop_damaged(self._repo)
+    def _mirror(self, mends: bool) -> None:
+        """Give each clean stage its stamp and take it from each stale one; mend DVC's cache first, if so."""
+        if mends:
+            drop_damaged(self._repo)
         mirrored = {name: stage for name, stage in self._stages.items()
                     if not stage.cmd or Path(stage.path_in_repo) in self._pipelines}
         told = self._status({stage.addressing for stage in mirrored.values()})
         status = {name: told[stage.addressing] for name, stage in mirrored.items() if stage.addressing in told}
         for name in [name for name, state in status.items() if lost_only_its_cache(state)]:
             if all(unchanged(out) for out in self._stages[name].outs):
-                print(f"{name}: outputs are in place but not in DVC's cache; committing them", file=sys.stderr)
-                self._repo.commit(self.address(name), force=True)
+                if mends:
+                    print(f"{name}: outputs are in place but not in DVC's cache; committing them", file=sys.stderr)
+                    self._repo.commit(self.address(name), force=True)
                 del status[name]
         FOLDER.mkdir(parents=True, exist_ok=True)
         for path in FOLDER.iterdir():
@@ -148,11 +169,12 @@ def refuse_conflicts() -> None:
     Raises:
         UserError: one does.
     """
-    for pipeline in map(Path, (SCHEDULE, COMPARISON)):
-        for path in (pipeline, pipeline.with_suffix(".lock")):
-            if path.exists() and CONFLICT.search(path.read_text(encoding="utf-8")):
-                raise UserError(f"{path}: holds conflict markers of a merge; take either side whole, such as by "
-                                f"`git checkout --ours {path}`: what the outputs are not made from then runs")
+    for path in (Path(SCHEDULE), Path(COMPARISON), *LOCK_FILES, *sorted(RECORDINGS.glob("*.dvc"))):
+        if path.exists() and CONFLICT.search(path.read_text(encoding="utf-8", errors="replace")):
+            then = (f"then `dvc checkout {path}`" if path.parent == RECORDINGS
+                    else "what the outputs are not made from then runs")
+            raise UserError(f"{path}: holds conflict markers of a merge; take either side whole, such as by "
+                            f"`git checkout --ours {path}`: {then}")
 
 
 def overlaps(one: str, other: str) -> bool:
@@ -173,77 +195,3 @@ def lost_only_its_cache(state: list[Any]) -> bool:
 def unchanged(out: Any) -> bool:
     """Tell whether an output in the working tree is what DVC recorded; DVC reports a lost cache before it looks."""
     return bool(out.exists and out.get_hash() == out.hash_info)
-
-
-def hold_run_lock(poll_seconds: float = 0.2) -> IO[str] | None:
-    """Take the lock of this working tree for the life of the process; the kernel frees it even after kill -9.
-
-    Whoever holds it knows that Snakemake's own locks are left-overs of a killed run, and removes them. Where a living
-    run has locked the tree nothing is taken: Snakemake then refuses to run, but still shows plans and graphs.
-    """
-    RUN_LOCK.parent.mkdir(exist_ok=True)
-    file = open(RUN_LOCK, "a+", encoding="ascii")  # noqa: SIM115 - held until the process ends
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if any(SNAKEMAKE_LOCKS.glob("*")):
-                print("another snakemake is running here: its stamps are shown as they are", file=sys.stderr)
-                return None
-            time.sleep(poll_seconds)
-            continue
-        for stale in SNAKEMAKE_LOCKS.glob("*"):
-            stale.unlink()
-        return file
-
-
-def repair_stage_locks(poll_seconds: float = 1.0) -> None:
-    """Wait for stages that an earlier, killed run left running.
-
-    A lock file that a kill left cut short is dropped, and one with the number of a process that is another one's by
-    now: DVC itself would refuse the stage for as long as that one lives.
-    """
-    told: set[int] = set()
-    while True:
-        try:
-            holders = {process: command for process, command in lock_holders(DVC_STAGE_LOCKS).items()
-                       if psutil.pid_exists(process)}
-        except ValueError:
-            DVC_STAGE_LOCKS.unlink(missing_ok=True)
-            return
-        alive = {process for process, command in holders.items() if runs(process, command)}
-        if not alive:
-            if holders:
-                DVC_STAGE_LOCKS.unlink(missing_ok=True)
-            return
-        if alive - told:
-            print(f"waiting for a stage left running by an earlier run: process {sorted(alive)}", file=sys.stderr)
-            told |= alive
-        time.sleep(poll_seconds)
-
-
-def runs(process: int, command: str) -> bool:
-    """Tell whether a process is the command that wrote its number; one that may not be looked at counts as such.
-
-    The command's first word may be a path, of the script or of the module that `python -m` ran.
-    """
-    try:
-        return command.partition(" ")[2] in " ".join(psutil.Process(process).cmdline())
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True
-
-
-def lock_holders(path: Path) -> dict[int, str]:
-    """Give the processes that DVC's read-write lock file names, each with its command.
-
-    Raises:
-        ValueError: the file is cut short.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    readers = [entry for entries in content.get("read", {}).values() for entry in entries]
-    return {int(entry["pid"]): str(entry["cmd"]) for entry in [*content.get("write", {}).values(), *readers]}

@@ -31,12 +31,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     job = parse_job(arguments, __doc__)
     if job.machine.processes > 1 and not is_launched():
-        launch(job.machine.processes, "stages.finetune", arguments)
+        return launch(job.machine.processes, "stages.finetune", arguments)
     with join_processes() as processes:
         store = open_store(job, processes)
         if processes.is_main:
             print(yaml.safe_dump(job.effective(), sort_keys=False), flush=True)
             with store.lock():
+                store.prune_siblings()
                 lead(job, processes, store)
         else:
             task = build_task(job, processes)

@@ -36,10 +36,7 @@ def open_store(job: Job, processes: Processes) -> ResumeStore:
         phase = job.phase.model_dump(exclude={"start_from"})
         settings = [phase, job.config.model_dump(), *names, job.tokens_max]
         key = fingerprint(settings, list(dict.fromkeys(inputs)))
-    store = ResumeStore(job.resume / f"finetune@{job.name}" / processes.from_main(key), job.machine.keep_states)
-    if processes.is_main:
-        store.prune_siblings()
-    return store
+    return ResumeStore(job.resume / f"finetune@{job.name}" / processes.from_main(key), job.machine.keep_states)
 
 
 def build_trainee(job: Job) -> Trainee:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from stages.core.params.strict import PARAMS_FILE, read_params
+from stages.core.params.strict import PARAMS_FILE
 from stages.core.tracking.provenance import data_hashes, git_commit
 from stages.core.training.memory import peak_memory_gib
 from stages.core.training.parallel import Processes
@@ -61,4 +61,4 @@ def inputs_of(job: Job) -> dict[str, str]:
     """DVC's hashes of what the phase reads; none where flags made it another run than the schedule's."""
     if job.output != CHECKPOINTS / job.name or job.params_file != PARAMS_FILE:
         return {}
-    return data_hashes(f"finetune@{job.name}", read_params())
+    return data_hashes()

@@ -1,6 +1,6 @@
 """One page: the phases of the schedule side by side, in words, figures and sound.
 
-data/checkpoints, data/corpus, data/evaluation, data/vocabulary -> reports/
+data/checkpoints, data/corpus, data/costs, data/evaluation, data/vocabulary, presets -> reports/
     index.html     the page; figures and audio are inside, it fetches nothing
     curves.csv     figures of all phases over the tokens that the weights have seen since the base
     metrics.csv    a row for the base and each phase; an empty cell is unmeasured

@@ -1,8 +1,7 @@
 """Where the page's figures come from: DVC's hashes, git commits, params beside the nearest preset.
 
 Only what the report's inputs decide may stand here, or the page would have to change while DVC calls it clean. So a
-commit is the one that finetune recorded when it trained, never today's; a hash is that of an input, as dvc.lock tells
-it when the stages before are done.
+commit is the one that finetune recorded when it trained, never today's; a hash is that of an input.
 """
 
 import json
@@ -56,7 +55,7 @@ def trace(names: Sequence[str], made_from: Mapping[str, str]) -> Provenance:
         made_from: what finetune recorded of the first phase's inputs, path -> hash.
     """
     params = read_params()
-    hashes = data_hashes("report", params)
+    hashes = data_hashes()
     shared = {path: digest for path, digest in made_from.items() if path != f"data/checkpoints/{BASE}"}
     shared |= {path: hashes.get(path, UNKNOWN) for path in ("data/corpus", "data/vocabulary")}
     preset, differences = nearest_preset(params, sorted(PRESETS.glob("*.yaml")))

@@ -4,12 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+GIT = "git -c user.name=n -c user.email=e@example.org"
 STAND_INS = ROOT / "tests" / "fixtures" / "engine_project"
 REAL = (
     "Snakefile",
@@ -171,3 +173,11 @@ class EngineProject:
 def set_polish_epochs(count: int) -> Callable[[dict], None]:
     """An edit of params.yaml that makes the last phase stale, and what depends on it."""
     return lambda params: params["phases"]["polish"].update(epochs=count)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Poll until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)

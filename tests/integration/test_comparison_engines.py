@@ -72,6 +72,8 @@ def test_an_edit_of_the_comparison_leaves_the_schedule_alone(project):
     assert project.dvc() == []
 
 
+@pytest.mark.faults("kill -9 of snakemake in mid-comparison",
+                    "the next one runs what is not there")
 def test_a_killed_comparison_goes_on_with_the_runs_that_are_not_there(project):
     edit(project, strategies={"lora": 2, "hybrid": 2})
     before = len(project.executions())
@@ -87,3 +89,9 @@ def test_a_killed_comparison_goes_on_with_the_runs_that_are_not_there(project):
     assert set(project.snakemake(COMPARE)) >= set(WHOLE) - done
     assert len(project.executions()) - before < 2 * len(WHOLE) - 2
     assert project.is_clean("compare/dvc.yaml")
+
+
+def test_what_changed_after_its_run_is_not_recorded_as_its_result(project):
+    edit(project, seeds=[1, 2])
+    project.run("python -m workflow.keep compare/dvc.yaml:compare_strategies_plan")
+    assert "compare_strategies_plan" in project.dvc("repro compare/dvc.yaml")

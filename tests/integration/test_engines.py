@@ -10,20 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine_project import WHOLE_SCHEDULE, set_polish_epochs
+from engine_project import GIT, WHOLE_SCHEDULE, set_polish_epochs, wait_for
 from zc.lockfile import LockFile
 
 from workflow.cores import usable_cores
 
 POLISH_AND_DEPENDENTS = ["evaluate_speech@polish", "export_model", "finetune@polish", "report"]
-
-
-def wait_for(condition, seconds=40):
-    """Poll until the condition holds."""
-    deadline = time.time() + seconds
-    while not condition():
-        assert time.time() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def running_stage(project):
@@ -33,6 +25,15 @@ def running_stage(project):
         if command[1:3] == ["-m", "stages"] and Path(process.cwd()) == project.folder:
             return process
     return None
+
+
+def kill_all(project, engine):
+    """Kill an engine once a stage runs, with the stage."""
+    wait_for(lambda: running_stage(project))
+    os.killpg(engine.pid, signal.SIGKILL)
+    if stage := running_stage(project):
+        stage.kill()
+    engine.communicate()
 
 
 def test_first_run_executes_each_stage_once_then_neither_engine_has_work(finished_project):
@@ -97,7 +98,7 @@ def test_changed_start_rewires_the_graph(project):
                     "nothing runs")
 def test_old_revision_checked_out_leaves_nothing_to_do(project):
     def git(command):
-        project.run(f"git -c user.name=n -c user.email=e@example.org {command}")
+        project.run(f"{GIT} {command}")
 
     git("add .")
     git("commit -qm first")
@@ -158,15 +159,21 @@ def test_rules_and_stamps_wait_while_another_command_holds_the_lock_of_dvc(proje
     assert project.is_clean()
 
 
+@pytest.mark.faults("dvc.lock cut short, as by a kill of the DVC that writes it",
+                    "dvc names it, snakemake sets it aside; results come from the run cache, nothing runs")
+def test_a_lock_file_cut_short_costs_nothing(project):
+    lock = project.folder / "dvc.lock"
+    for content in ("", "sch", "schema: '2.0'\nstages: [", lock.read_text()[:2000].rpartition(":")[0]):
+        lock.write_text(content)
+        if content:
+            assert "dvc.lock'" in project.run("dvc repro", status=255)
+        assert project.snakemake() == [] and project.is_clean()
+
+
 def test_killed_snakemake_leaves_a_tree_that_runs_again(project):
     project.edit_params(set_polish_epochs(6))
     engine = project.start("snakemake --cores 8 all", STAGE_SECONDS="600", SLOW_STAGE="finetune")
-    wait_for(lambda: running_stage(project))
-    os.killpg(engine.pid, signal.SIGKILL)
-    stage = running_stage(project)
-    if stage:
-        stage.kill()
-    engine.communicate()
+    kill_all(project, engine)
     assert list((project.folder / ".snakemake" / "locks").iterdir()), "the trap is gone; so may be its remedy"
     assert project.snakemake() == POLISH_AND_DEPENDENTS
     assert project.is_clean()
@@ -187,12 +194,7 @@ def test_snakemake_waits_for_a_stage_that_outlived_the_killed_engine(project):
 def test_killed_dvc_leaves_a_tree_that_runs_again(project):
     project.edit_params(set_polish_epochs(6))
     engine = project.start("dvc repro", STAGE_SECONDS="600", SLOW_STAGE="finetune")
-    wait_for(lambda: running_stage(project))
-    os.killpg(engine.pid, signal.SIGKILL)
-    stage = running_stage(project)
-    if stage:
-        stage.kill()
-    engine.communicate()
+    kill_all(project, engine)
     (project.folder / ".dvc" / "tmp" / "rwlock").write_text('{"write": {')
     assert project.snakemake() == POLISH_AND_DEPENDENTS
 
@@ -207,6 +209,27 @@ def test_plans_can_be_read_while_another_run_works(project):
     project.run("snakemake --cores 8 all", status=1)
     engine.communicate()
     assert engine.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["snakemake -n all", "snakemake --dag", "snakemake --summary"])
+def test_a_plan_waits_for_no_stage_and_leaves_the_cache_and_the_locks_as_they_are(project, command):
+    cache, locks = project.folder / ".dvc/cache", project.folder / ".dvc/tmp/rwlock"
+    damaged, lost_outputs = cache / "files/md5/00" / (30 * "0"), next(cache.glob("files/md5/*/*.dir"))
+    lost_outputs.unlink()
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_text("damaged")
+    alive = subprocess.Popen(["sleep", "600"])
+    held = json.dumps({"write": {"data/corpus": {"pid": alive.pid, "cmd": "sleep 600"}}, "read": {}})
+    project.run(command)
+    locks.write_text(held)
+    try:
+        assert f"process [{alive.pid}]: stamps are shown as they are" in project.run(command)
+    finally:
+        alive.kill()
+        alive.wait()
+    assert locks.read_text() == held and damaged.exists() and not lost_outputs.exists()
+    locks.unlink()
+    assert project.snakemake() == [] and not damaged.exists() and lost_outputs.exists()
 
 
 @pytest.mark.faults("the cache wiped, outputs in place",
@@ -280,7 +303,11 @@ def test_run_cache_drops_these_keys_so_the_schema_must_forbid_them(project, name
 
 def test_edited_rule_makes_nothing_stale_because_only_dvc_decides(project):
     """Without the default profile Snakemake would rerun a stage for a changed word in its rule."""
-    snakefile = project.folder / "Snakefile"
-    snakefile.write_text(snakefile.read_text().replace("2>&1 | tee", "2>&1 | tee -a"))
+    for name, old, new in (("Snakefile", "exec tee {log}", "exec tee -a {log}"),
+                           ("workflow/rules/delivery.smk", "threads: 1", "threads: 2")):
+        path = project.folder / name
+        before = path.read_text()
+        path.write_text(before.replace(old, new))
+        assert path.read_text() != before
     assert project.plan() == []
     assert project.snakemake() == []

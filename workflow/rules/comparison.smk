@@ -1,8 +1,7 @@
 # Strategies side by side at equal tokens: runs in one thread each, as many at once as there are cores. A GPU is given
 # to one run at a time.
 RUN_THREADS = CORES if has_gpu() else 1
-# DVC's repro leaves outputs with `cache: false` out of its run cache; its commit puts them there.
-REPRODUCE_AND_KEEP = REPRODUCE + " && dvc --wait-for-lock commit -q -f {params.stage}"
+REPRODUCE_AND_KEEP = REPRODUCE + " && python -m workflow.keep {params.stage:q}"
 
 
 rule compare_strategies_plan:

@@ -9,6 +9,8 @@ import pytest
 import soundfile
 import yaml
 
+from stages.core.tracking.provenance import INPUTS
+
 RATE_HZ = 16_000
 HOSTILE_TEXT = "ሰላም <script>document.title = 'run'</script> & \"ዓለም\""
 TEXTS = (HOSTILE_TEXT, "ሰው ሁሉ ነጻ ነው", "የሰው ልጅ ክብር")
@@ -31,7 +33,7 @@ def project(tmp_path, monkeypatch) -> Path:
     tracking = {"uri": f"sqlite:///{tmp_path}/mlflow.db", "experiment": "schedule"}
     params = {"phases": PHASES, "gate_phase": {}, "report": REPORT, "tracking": tracking}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    lay_out_origin(tmp_path, params)
+    monkeypatch.setenv(INPUTS, json.dumps(lay_out_origin(tmp_path, params)))
     lay_out_data(tmp_path / "data")
     return tmp_path
 
@@ -46,19 +48,15 @@ def lay_out_data(data: Path) -> None:
         lay_out_checkpoint(data / "checkpoints" / name, name)
 
 
-def lay_out_origin(folder: Path, params: dict) -> None:
-    """Two presets, the second nearer by far, and DVC's files in the middle of a run: the report is still to come."""
+def lay_out_origin(folder: Path, params: dict) -> dict[str, str]:
+    """Two presets, the second nearer by far; DVC's hashes of what the report reads."""
     write_json(folder / "presets/a.yaml", {"phases": {"only": {"start_from": "base"}}})
     phases = {**PHASES, "full": {**PHASES["full"], "epochs": 4}}
     write_json(folder / "presets/b.yaml", params | {"phases": phases, "report": {}})
-    deps = ["data/checkpoints", "data/corpus", "data/evaluation", "data/vocabulary", "presets", "stages/report"]
-    write_json(folder / "dvc.yaml", {"stages": {"report": {"cmd": "x", "deps": deps}}})
     made = {"data/corpus": "c0", "data/vocabulary": "d0"}
     for place, name in enumerate(("base", *PHASES)):
         made |= {f"data/checkpoints/{name}": f"a{place}", f"data/evaluation/{name}/metrics.json": f"b{place}"}
-    outs = [{"path": path, "md5": digest * 16} for path, digest in made.items()]
-    earlier = {"deps": [{"path": "data/checkpoints", "md5": "stale"}], "outs": [{"path": "reports", "md5": "0"}]}
-    write_json(folder / "dvc.lock", {"stages": {"before": {"outs": outs}, "report": earlier}})
+    return {path: digest * 16 for path, digest in made.items()}
 
 
 def lay_out_corpus(folder: Path) -> None:

@@ -1,18 +1,14 @@
-import json
 import os
-import subprocess
-import threading
 
 import pytest
 
+from stages.core.errors import UserError
 from workflow import cores, stamps
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
-    (tmp_path / ".snakemake" / "locks").mkdir(parents=True)
     return tmp_path
 
 
@@ -25,55 +21,21 @@ def test_only_a_lost_cache_counts_as_such():
     assert not stamps.lost_only_its_cache([{"changed outs": {"data/a": "not in cache", "data/b": "modified"}}])
 
 
-def test_run_lock_clears_locks_of_a_killed_run(folder):
-    stale = folder / ".snakemake" / "locks" / "0.input.lock"
-    stale.write_text("")
-    assert stamps.hold_run_lock()
-    assert not stale.exists()
-
-
-def test_run_lock_held_by_a_living_run_is_left_to_it(folder, capsys):
-    held = stamps.hold_run_lock()
-    (folder / ".snakemake" / "locks" / "0.input.lock").write_text("")
-    assert stamps.hold_run_lock() is None
-    assert "another snakemake is running here" in capsys.readouterr().err
-    held.close()
-
-
-@pytest.mark.parametrize("content", ["", '{"write": {'])
-def test_stage_lock_cut_short_by_a_kill_is_dropped(content):
-    stamps.DVC_STAGE_LOCKS.write_text(content)
-    stamps.repair_stage_locks()
-    assert not stamps.DVC_STAGE_LOCKS.exists()
-
-
-def test_stage_lock_of_a_dead_process_is_left_to_dvc():
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    content = {"write": {"data/a": {"pid": ended.pid, "cmd": "dvc"}}, "read": {}}
-    stamps.DVC_STAGE_LOCKS.write_text(json.dumps(content))
-    stamps.repair_stage_locks()
-    assert stamps.DVC_STAGE_LOCKS.exists()
-
-
-@pytest.mark.faults("the machine restarted in mid-run: the number in DVC's lock is another process's by now",
-                    "the lock is dropped, no human is asked")
-def test_stage_lock_with_the_number_of_another_process_is_dropped():
-    """After a restart of the machine, or of a container, numbers are given anew."""
-    content = {"write": {"data/a": {"pid": os.getpid(), "cmd": "/somewhere/dvc repro"}}, "read": {}}
-    stamps.DVC_STAGE_LOCKS.write_text(json.dumps(content))
-    stamps.repair_stage_locks()
-    assert not stamps.DVC_STAGE_LOCKS.exists()
-
-
-def test_living_stage_is_waited_for(capsys):
-    alive = subprocess.Popen(["sleep", "0.5"])
-    content = {"write": {}, "read": {"data/a": [{"pid": alive.pid, "cmd": "sleep 0.5"}]}}
-    stamps.DVC_STAGE_LOCKS.write_text(json.dumps(content))
-    threading.Thread(target=alive.wait).start()
-    stamps.repair_stage_locks(poll_seconds=0.05)
-    assert alive.poll() is not None
-    assert str(alive.pid) in capsys.readouterr().err
+@pytest.mark.parametrize("name, then", [
+    ("dvc.yaml", "what the outputs are not made from then runs"),
+    ("compare/dvc.lock", "what the outputs are not made from then runs"),
+    ("data/recordings/home.dvc", "then `dvc checkout data/recordings/home.dvc`"),
+])
+def test_a_merge_that_was_not_ended_is_named_with_what_to_do(folder, name, then):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("outs:\n")
+    stamps.refuse_conflicts()
+    path.write_text("outs:\n<<<<<<< HEAD\n- md5: 1.dir\n=======\n- md5: 2.dir\n>>>>>>> theirs\n")
+    with pytest.raises(UserError) as told:
+        stamps.refuse_conflicts()
+    assert str(told.value) == (f"{name}: holds conflict markers of a merge; take either side whole, such as by "
+                               f"`git checkout --ours {name}`: {then}")
 
 
 def test_paths_overlap_when_one_lies_in_the_other():
@@ -96,3 +58,12 @@ def test_cores_never_exceed_what_the_process_may_use(monkeypatch, tmp_path):
 ])
 def test_the_comparison_is_looked_at_only_where_something_of_it_is_asked_for(arguments, pipelines):
     assert list(stamps.asked_pipelines(arguments)) == pipelines
+
+
+@pytest.mark.parametrize("arguments, tells", [
+    (["-n", "all"], True), (["-np"], True), (["-nq"], True), (["--dry-run"], True), (["--dag=dot"], True),
+    (["--summary", "all"], True), (["--cores", "8", "all"], False), (["-call"], False), (["-c", "8", "-k"], False),
+    (["--notemp", "-j1"], False), (["--unlock"], False), (["-Fp", "all"], False),
+])
+def test_a_plan_is_told_from_a_run(arguments, tells):
+    assert stamps.only_tells(arguments) == tells

@@ -1,0 +1,154 @@
+"""Locks of the working tree, and what a kill leaves of them and of the files that DVC writes in place."""
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from stages.core.errors import UserError
+
+RUN_LOCK = Path(".pipeline/run.lock")
+SNAKEMAKE_LOCKS = Path(".snakemake/locks")
+DVC_STAGE_LOCKS = Path(".dvc/tmp/rwlock")
+ASIDE = Path(".pipeline/damaged")
+
+
+def hold_run_lock(poll_seconds: float = 0.2) -> IO[str] | None:
+    """Take the lock of this working tree for the life of the process; the kernel frees it even after kill -9.
+
+    Whoever holds it knows that Snakemake's own locks are left-overs of a killed run, and removes them. Where a living
+    run has locked the tree nothing is taken: Snakemake then refuses to run, but still shows plans and graphs.
+
+    Raises:
+        UserError: the file system takes no locks.
+    """
+    RUN_LOCK.parent.mkdir(exist_ok=True)
+    file = open(RUN_LOCK, "a+", encoding="ascii")  # noqa: SIM115 - held until the process ends
+    told = False
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if any(SNAKEMAKE_LOCKS.glob("*")):
+                print("another snakemake is running here: its stamps are shown as they are", file=sys.stderr)
+                return None
+            if not told:
+                print(f"waiting for another snakemake, which holds {RUN_LOCK}", file=sys.stderr, flush=True)
+            told = True
+            time.sleep(poll_seconds)
+            continue
+        except OSError as error:
+            raise UserError(f"{RUN_LOCK}: cannot be locked: {error.strerror}; the project must lie on a file system "
+                            f"with flock") from error
+        for stale in SNAKEMAKE_LOCKS.glob("*"):
+            stale.unlink()
+        return file
+
+
+def repair_stage_locks(hardlink: bool = False, waits: bool = True, poll_seconds: float = 1.0) -> bool:
+    """Wait for stages that an earlier, killed run left running.
+
+    Args:
+        hardlink: whether DVC guards its lock file by hard links, as its `core.hardlink_lock` says.
+        waits: or only look.
+
+    Returns:
+        Whether none runs any more.
+    """
+    from dvc.lock import make_lock
+
+    if not DVC_STAGE_LOCKS.exists():
+        return True
+    folder = str(DVC_STAGE_LOCKS.parent)
+    guard = make_lock(f"{DVC_STAGE_LOCKS}.lock", tmp_dir=folder, hardlink_lock=hardlink, wait=True)
+    told: set[int] = set()
+    while True:
+        with guard:
+            alive = stages_left_running()
+        if not alive:
+            return True
+        if not waits:
+            print(f"a stage left running by an earlier run, process {sorted(alive)}: stamps are shown as they are",
+                  file=sys.stderr)
+            return False
+        if alive - told:
+            print(f"waiting for a stage left running by an earlier run: process {sorted(alive)}", file=sys.stderr)
+            told |= alive
+        time.sleep(poll_seconds)
+
+
+def stages_left_running() -> set[int]:
+    """Give the processes that DVC's lock file names and that live; to be called under DVC's guard of that file.
+
+    A lock file that a kill left cut short is dropped, and one with the number of a process that is another one's by
+    now: DVC itself would refuse the stage for as long as that one lives.
+    """
+    try:
+        holders = {process: command for process, command in lock_holders(DVC_STAGE_LOCKS).items()
+                   if psutil.pid_exists(process)}
+    except ValueError:
+        DVC_STAGE_LOCKS.unlink(missing_ok=True)
+        return set()
+    alive = {process for process, command in holders.items() if runs(process, command)}
+    if holders and not alive:
+        DVC_STAGE_LOCKS.unlink(missing_ok=True)
+    return alive
+
+
+def runs(process: int, command: str) -> bool:
+    """Tell whether a process is the command that wrote its number; one that may not be looked at counts as such.
+
+    The command's first word may be a path, of the script or of the module that `python -m` ran.
+    """
+    try:
+        return command.partition(" ")[2] in " ".join(psutil.Process(process).cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def lock_holders(path: Path) -> dict[int, str]:
+    """Give the processes that DVC's read-write lock file names, each with its command.
+
+    Raises:
+        ValueError: the file is cut short.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    readers = [entry for entries in content.get("read", {}).values() for entry in entries]
+    return {int(entry["pid"]): str(entry["cmd"]) for entry in [*content.get("write", {}).values(), *readers]}
+
+
+def set_aside_cut_lock_files(repo: Any, paths: Iterable[Path]) -> None:
+    """Move away a dvc.lock that DVC cannot read, as one is whose DVC was killed while it wrote.
+
+    What it recorded is in DVC's run cache too, from where the next run takes the results.
+
+    Args:
+        repo: DVC's.
+        paths: of the lock files.
+    """
+    from dvc.dvcfile import Lockfile
+    from dvc.repo import lock_repo
+    from dvc.utils.serialize import EncodingError
+    from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
+
+    for path in paths:
+        with lock_repo(repo):
+            try:
+                Lockfile(repo, str(path)).load()
+            except (EncodingError, YAMLSyntaxError, YAMLValidationError):
+                aside = ASIDE / str(path).replace("/", "-")
+                ASIDE.mkdir(parents=True, exist_ok=True)
+                os.replace(path, aside)
+                print(f"{path}: DVC cannot read it, as after a kill; moved to {aside}: results are taken from the run "
+                      f"cache", file=sys.stderr)
