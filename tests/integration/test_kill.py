@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
+from engine_project import wait_for
 
 from stages.core.params.shared import TrackingConfig
 from stages.core.tracking.mlflow_store import open_store
@@ -100,8 +103,9 @@ def test_killed_trainings_end_in_the_bytes_of_an_undisturbed_one(place, monkeypa
 
 @pytest.mark.faults("SIGTERM to a training",
                     "saved in time, goes on at that step")
-def test_a_preempted_training_saves_in_the_time_it_is_given_and_continues(place, monkeypatch):
-    change_params(place, "machine", {"save_every_seconds": 0.5})
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_preempted_training_saves_in_the_time_it_is_given_and_continues(place, monkeypatch, processes):
+    change_params(place, "machine", {"save_every_seconds": 0.5, "processes": processes})
     status, seconds, said = stop_at(place, 20, signal.SIGTERM)
     assert status == 128 + signal.SIGTERM and seconds < GRACE_SECONDS
     at = saved_step(place)
@@ -112,3 +116,20 @@ def test_a_preempted_training_saves_in_the_time_it_is_given_and_continues(place,
     assert f"continues at step {at}" in done.stdout
     _, runs = runs_of(place, monkeypatch)
     assert [run.info.status for run in runs] == ["FINISHED"]
+
+
+def test_a_killed_launcher_leaves_no_process_that_trains_on(place):
+    change_params(place, "machine", {"processes": 2})
+    status, _, _ = stop_at(place, 5, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    wait_for(lambda: not processes_in(place), seconds=GRACE_SECONDS)
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """What runs in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if Path(process.cwd()) == folder and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found

@@ -4,7 +4,10 @@ DDP copies the model to every process; FSDP (Zhao et al., 2023; PyTorch's fully_
 and optimiser state between them, block by block.
 """
 
+import ctypes
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -110,9 +113,31 @@ def is_launched() -> bool:
     return "WORLD_SIZE" in os.environ
 
 
-def launch(processes: int, module: str, arguments: list[str]) -> None:
-    """Replace this process by torchrun, which starts `processes` of `python -m module` on this machine."""
-    os.execv(sys.executable, torchrun_line(processes, ("--standalone",), module, arguments))
+def launch(processes: int, module: str, arguments: list[str]) -> int:
+    """Let torchrun start `processes` of `python -m module` on this machine; give its exit status.
+
+    A signal to stop is passed on, once, so that they save what they have. Should this process be killed, they stop too.
+    """
+    line = torchrun_line(processes, ("--standalone",), module, arguments)
+    child = subprocess.Popen(line, preexec_fn=end_with_parent, start_new_session=True)
+    passed_on: list[int] = []
+
+    def pass_on(number: int, frame: object) -> None:
+        if not passed_on:
+            child.send_signal(number)
+        passed_on.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, pass_on)
+    status = child.wait()
+    if status and passed_on:
+        return 128 + passed_on[0]
+    return status if status >= 0 else 128 - status
+
+
+def end_with_parent() -> None:
+    """Ask Linux for a SIGTERM to this process when its parent dies (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def torchrun_line(processes: int, where: Sequence[str], module: str, arguments: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,14 +100,15 @@ class ResumeStore:
         return sorted(self.folder.glob("state-*.safetensors"))
 
     def prune_siblings(self) -> None:
-        """Forget the states of other settings and inputs, the newest of them excepted.
+        """Forget the states of other settings and inputs, the newest of them and those of living runs excepted.
 
         This run's own state stays, even finished: it is what a kill between training and the engine's commit needs.
         """
         others = {path.parent: path.stat().st_mtime for path in self.folder.parent.glob("*/state-*.safetensors")
                   if path.parent != self.folder}
         for folder in sorted(others, key=lambda folder: others[folder])[:-1]:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(Timeout), FileLock(folder / "lock", timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _write(self, path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Write atomically and durably."""

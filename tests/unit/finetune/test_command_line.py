@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from stages.__main__ import main as run_stages
 from stages.core.errors import ParamsError, UserError
+from stages.core.training.resume import ResumeStore
 from stages.finetune.command_line import build_parser, parse_job
 from tests.tiny_job import BASE_PIECES, make_workplace
 
@@ -104,6 +106,17 @@ def test_tokens_end_a_run_at_the_next_whole_step_and_its_cost_is_told(tmp_path):
     assert run_stages(command) == 0
     again = json.loads((tmp_path / "cost.json").read_text())
     assert (again["resumed"], again["tokens"], again["tokens_per_second"]) == (True, 0, None)
+
+
+def test_a_run_forgets_old_states_of_other_settings_but_none_of_a_living_run(tmp_path):
+    stores = {name: ResumeStore(tmp_path / "finetune@lora" / name) for name in ("newest", "dead", "living")}
+    for age, store in enumerate(stores.values()):
+        store.save({}, {"step": 1})
+        os.utime(store.states()[0], (1000 - age, 1000 - age))
+    with stores["living"].lock():
+        assert run_stages(["finetune", "--phase", "lora", "--model_path", "data/checkpoints/base", "--epochs", "1",
+                           "--output", str(tmp_path / "out"), "--resume", str(tmp_path)]) == 0
+    assert {name for name, store in stores.items() if store.states()} == {"newest", "living"}
 
 
 def test_a_vocabulary_that_does_not_fit_the_model_is_refused(capsys):

@@ -44,3 +44,13 @@ def test_old_states_of_other_settings_go_the_newest_excepted(tmp_path):
         os.utime(tmp_path / name / "state-000000003.safetensors", (1000 - age, 1000 - age))
     ResumeStore(tmp_path / "own").prune_siblings()
     assert {path.name for path in tmp_path.iterdir()} == {"newest", "own"}
+
+
+def test_the_states_of_a_living_run_stay_however_old(tmp_path):
+    for age, name in enumerate(["newest", "dead", "living"]):
+        ResumeStore(tmp_path / name).save({}, {"step": 3})
+        os.utime(tmp_path / name / "state-000000003.safetensors", (1000 - age, 1000 - age))
+    with ResumeStore(tmp_path / "living").lock():
+        ResumeStore(tmp_path / "own").prune_siblings()
+    assert {path.name for path in tmp_path.iterdir()} == {"newest", "living"}
+    assert ResumeStore(tmp_path / "living").load()
