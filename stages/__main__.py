@@ -1,10 +1,10 @@
 """Run one stage, after the whole params file has been validated.
 
 python -m stages check                      validate params.yaml and stop
-python -m stages STAGE [options of STAGE]   validate, then run; `finetune` and `evaluate_speech` take --phase NAME
+python -m stages STAGE [options of STAGE]   validate, then run; finetune, evaluate_speech, gate_phase take --phase NAME
 
-Exit status: 0 done, 2 a wrong input (told in plain words on stderr), 128 + N stopped by signal N with its state saved,
-anything else a fault.
+Exit status: 0 done, 2 a wrong input (told in plain words on stderr), 3 a training that diverged, 128 + N stopped by
+signal N with its state saved, anything else a fault.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
 from stages.core.errors import UserError
@@ -57,12 +57,11 @@ def fill_in_key(options: list[str]) -> list[str]:
 
 def run_stage(stage: str, options: list[str]) -> int:
     """Validate the params file, then run a stage."""
-    if not {"-h", "--help"} & set(options):
-        check_params()
-    if stage == CHECK:
-        return 0
-    with undisturbed(), disk_errors():
-        return int(import_module(f"stages.{stage}.__main__").main(options))
+    is_help = bool({"-h", "--help"} & set(options))
+    with nullcontext() if is_help else undisturbed(), disk_errors():
+        if not is_help:
+            check_params()
+        return 0 if stage == CHECK else int(import_module(f"stages.{stage}.__main__").main(options))
 
 
 @contextmanager

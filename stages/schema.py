@@ -83,7 +83,7 @@ def load_model(module: str, name: str) -> type[BaseModel]:
 def section_problems(model: type[BaseModel], content: Any, prefix: str) -> list[str]:
     """Validate one section, or one phase, against its model."""
     if not isinstance(content, Mapping):
-        return [f"{prefix}: must be a mapping (got {content!r})"]
+        return [f"{prefix}: must be a mapping (got {type(content).__name__})"]
     try:
         model.model_validate(content)
     except ValidationError as error:
@@ -94,7 +94,7 @@ def section_problems(model: type[BaseModel], content: Any, prefix: str) -> list[
 def all_phases_problems(phases: Any) -> list[str]:
     """Validate each phase, and the graph that they form."""
     if not isinstance(phases, Mapping):
-        return [f"{PHASES}: must be a mapping of phase name to phase (got {phases!r})"]
+        return [f"{PHASES}: must be a mapping of phase name to phase (got {type(phases).__name__})"]
     model = load_model(*PHASE_MODEL)
     problems = []
     for name, phase in phases.items():
@@ -121,12 +121,12 @@ def export_problems(params: Mapping[str, Any]) -> list[str]:
 
 def all_gate_problems(params: Mapping[str, Any]) -> list[str]:
     """A gate must fit a schedule that is sound; what is wrong with either alone is told with its section."""
-    gates, phases = params.get("gate_phase"), params.get(PHASES)
+    gates, phases, export = params.get("gate_phase"), params.get(PHASES), params.get("export_model")
     if not isinstance(gates, Mapping) or section_problems(load_model(*SECTIONS["gate_phase"]), gates, "gate_phase"):
         return []
     if all_phases_problems(phases) or not isinstance(phases, Mapping):
         return []
-    exported = params.get("export_model", {}).get("phase", "")
+    exported = export.get("phase", "") if isinstance(export, Mapping) else ""
     return gate_problems({name: gate["previous"] for name, gate in gates.items()},
                          {name: phase["start_from"] for name, phase in phases.items()}, exported)
 

@@ -22,6 +22,8 @@ KINDS_SHOWN = 50
 EXAMPLE_CHARACTERS = 120
 OTHERS = "others"
 TAG = re.compile(r"<(?=[A-Za-z/!?])")
+WITHOUT_TAGS = str.maketrans("<>", "‹›")
+"""For names in plots: `dvc plots` writes what a table holds into a script of its page, as it is."""
 
 
 @dataclass
@@ -96,7 +98,8 @@ def write_report(folder: Path) -> None:
     (folder / PLOTS).mkdir(exist_ok=True)
     for name, (columns, rows) in plots(figures).items():
         with open(folder / PLOTS / name, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([columns, *rows])
+            table = csv.writer(file, lineterminator="\n")
+            table.writerows([columns, *((label.translate(WITHOUT_TAGS), amount) for label, amount in rows)])
     write_text(folder / REPORT, render(figures))
 
 

@@ -7,10 +7,12 @@
         <index>.flac         audio of a row; data/corpus holds it by a second name
 """
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -103,6 +105,25 @@ class ShardStore:
         """Whether the shard is finished."""
         return (self.root / shard.key).is_dir()
 
+    def drop_damaged(self, shards: Iterable[Shard]) -> None:
+        """Remove the finished shards whose files are not those that were made, so that they are made again.
+
+        data/corpus and DVC's cache hold the same audio by other names: what is edited or damaged there is so here.
+        """
+        for shard in {shard.key: shard for shard in shards if self.is_made(shard)}.values():
+            if not self._is_whole(shard):
+                print(f"{self.root / shard.key}: damaged; made again", file=sys.stderr)
+                shutil.rmtree(self.root / shard.key)
+
+    def _is_whole(self, shard: Shard) -> bool:
+        try:
+            made = self.made(shard)
+            return len(made) == shard.rows and all(
+                audio_hash(self.audio(shard, index).read_bytes()) == one.audio_hash
+                for index, one in enumerate(made) if not one.reason)
+        except (OSError, ValueError, TypeError):
+            return False
+
     def made(self, shard: Shard) -> list[Made]:
         """What became of the rows of a finished shard."""
         with open(self.root / shard.key / "made.jsonl", encoding="utf-8") as file:
@@ -136,3 +157,8 @@ class ShardStore:
 def audio_file(folder: Path, index: int) -> Path:
     """Where a shard's folder holds the audio of a row."""
     return folder / f"{index:03d}.flac"
+
+
+def audio_hash(content: bytes) -> int:
+    """64 bits that tell an audio file from others."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")

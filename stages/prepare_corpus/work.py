@@ -17,6 +17,7 @@ from time import monotonic
 import torch
 from torch import Tensor
 
+from stages.core.artifacts.files import refusal
 from stages.core.artifacts.progress import Progress
 from stages.core.audio import espeak, files
 from stages.core.errors import UserError
@@ -28,7 +29,7 @@ from stages.prepare_corpus.audio import Unusable, condition, decode
 from stages.prepare_corpus.config import Config
 from stages.prepare_corpus.gates import audio_problem, recording_problem, text_problem
 from stages.prepare_corpus.reading import Row, text_reader
-from stages.prepare_corpus.shards import Made, Shard, ShardStore, audio_file
+from stages.prepare_corpus.shards import Made, Shard, ShardStore, audio_file, audio_hash
 from stages.prepare_corpus.utterance import Rejected, Synthesis, Utterance
 
 CODE = (speech_audio, gates, levels, loudness, espeak, files, latin)
@@ -74,12 +75,13 @@ def file_state(path: Path) -> str:
 
 
 def make_shards(shards: Sequence[Shard], store: ShardStore, recipe: Recipe, processes: int) -> None:
-    """Make the shards that are not there yet, telling how far it is.
+    """Make the shards that are not there yet, or no longer as they were made, telling how far it is.
 
     Raises:
-        UserError: the disk refuses a write, or a process died.
+        UserError: the system refuses a write or a read, or a process died.
     """
     progress = Progress("utterances", sum(shard.rows for shard in shards))
+    store.drop_damaged(shards)
     missing = list({shard.key: shard for shard in shards if not store.is_made(shard)}.values())
     progress.skip(progress.total - sum(shard.rows for shard in missing))
     if progress.done:
@@ -93,8 +95,8 @@ def make_shards(shards: Sequence[Shard], store: ShardStore, recipe: Recipe, proc
                 rate = hours / (monotonic() - began)
                 progress.advance(working[future].rows, f"{hours:.2f} h of audio, {rate:.4f} h/s")
     except OSError as error:
-        raise UserError(f"{error.filename or store.root}: cannot write: {error.strerror or error}; finished shards are "
-                        "kept and the next start goes on from there") from error
+        raise UserError(f"{refusal(error, store.root)}; finished shards are kept and the next start goes on from "
+                        "there") from error
     except BrokenProcessPool:
         raise UserError(f"a process died while it made one of {sum(not store.is_made(shard) for shard in missing)} "
                         "shards, for want of memory or by a broken file; the next start goes on from there") from None
@@ -149,8 +151,7 @@ def make_row(row: Row, role: str, recipe: Recipe, path: Path) -> Made:
         return Made(error.reason)
     content = files.encode_flac(audio, recipe.config.sample_rate_hz)
     path.write_bytes(content)
-    digest = hashlib.blake2b(content, digest_size=8).digest()
-    return Made("", normalised, round(len(audio) / recipe.config.sample_rate_hz, 4), int.from_bytes(digest, "big"))
+    return Made("", normalised, round(len(audio) / recipe.config.sample_rate_hz, 4), audio_hash(content))
 
 
 def read_text(text: str, role: str, recipe: Recipe) -> str:

@@ -169,6 +169,17 @@ def test_a_changed_recording_is_read_again_and_another_name_of_a_speaker_reads_n
     assert len(kept_files(yesterdays, prepared)) > ROWS / 2
 
 
+def test_damage_in_the_corpus_does_not_come_back_from_what_was_kept(yesterdays, prepared):
+    audio = audio_of(yesterdays, rows_of(yesterdays)[5])
+    assert audio.stat().st_nlink == 2, "the corpus and the kept shard are to be one file"
+    with open(audio, "r+b") as file:
+        file.seek(-9, os.SEEK_END)
+        file.write(b"x")
+    assert content(yesterdays) != content(prepared)
+    prepare(yesterdays)
+    assert content(yesterdays) == content(prepared) and len(kept_files(yesterdays, prepared)) > ROWS / 2
+
+
 def kept_files(folder: Path, before: Path) -> list[str]:
     """Audio whose time of change is the one it had: it was not made again."""
     return [row["id"] for row in rows_of(before)

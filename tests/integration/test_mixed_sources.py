@@ -1,28 +1,21 @@
 """Three sources of different layouts, and speech in a base language, through real Snakemake, DVC and MLflow."""
 
 import json
-import shutil
 
 import pytest
 import yaml
-from engine_project import REAL, EngineProject
+from engine_project import REAL, EngineProject, lay_out
 
 from stages.core.artifacts.files import read_jsonl
 from tests.corpora import readings, write_kaldi_segments, write_parquet, write_spreadsheet
-from tests.tiny_project import ROOT, make_project
+from tests.tiny_project import make_project
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A whole project, its code included, with one phase of training."""
     folder = tmp_path_factory.mktemp("mixed") / "project"
-    for name in (*REAL, "stages"):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, target)
+    lay_out((*REAL, "stages"), folder)
     params = make_project(folder)
     english = params["prepare_corpus"]["sources"][1]
     params["prepare_corpus"]["sources"] = [

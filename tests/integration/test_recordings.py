@@ -66,6 +66,19 @@ def test_recordings_may_be_absent_untracked_or_versioned(fresh_project):
     assert project.snakemake("--cores 2 prepare_corpus") == [] and project.dvc("repro prepare_corpus") == []
 
 
+def test_versioned_recordings_go_to_a_remote_and_come_back(fresh_project, tmp_path):
+    project, audio = fresh_project, fresh_project.folder / "data/recordings/one"
+    put(project, "one", 3)
+    project.run("dvc add data/recordings/one")
+    project.run(f"dvc remote add -d elsewhere {tmp_path / 'remote'}")
+    project.run("dvc push data/recordings/one.dvc")
+    shutil.rmtree(audio)
+    shutil.rmtree(project.folder / ".dvc/cache")
+    assert "data/recordings/one.dvc" in project.run("dvc status -R data/recordings")
+    project.run("dvc pull -R data/recordings")
+    assert len(list(audio.iterdir())) == 3
+
+
 def test_a_new_folder_leaves_the_others_unread(fresh_project):
     project = fresh_project
     put(project, "one", 30)

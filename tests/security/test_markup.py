@@ -1,6 +1,9 @@
 """Texts and names of a corpus that hold HTML: every page shows them as text."""
 
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -88,6 +91,45 @@ def test_the_corpus_page_shows_names_and_reasons_as_text(tmp_path):
     prose = "".join((tmp_path / "report.md").read_text(encoding="utf-8").split("```")[::2])  # code is shown as it is
     page = Page(prose)
     assert page.foreign == [] and page.text.count(SCRIPT) > 3
+
+
+def dvc(folder, *words):
+    done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def page_of_plots(folder, name):
+    """What `dvc plots show` makes of a corpus whose speakers, sources and reasons bear a name."""
+    corpus = folder / "data/corpus"
+    corpus.mkdir(parents=True)
+    row = {"id": "u", "text": name, "text_normalised": "x", "role": "target", "source": name, "speaker": name,
+           "split": "train", "duration_seconds": 1.5}
+    (corpus / "manifest.jsonl").write_text(json.dumps(row) + "\n")
+    (corpus / "quarantine.jsonl").write_text(json.dumps({"source": name, "where": name, "reason": name}) + "\n")
+    write_corpus_report(corpus)
+    plots = [plot for plot in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] if "data/corpus" in str(plot)]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"plots": plots}))
+    dvc(folder, "init", "-q", "--no-scm")
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
+    dvc(folder, "plots", "show")
+    return (folder / "dvc_plots/index.html").read_text(encoding="utf-8")
+
+
+def test_the_page_of_dvc_plots_has_no_script_but_its_own(tmp_path):
+    hostile, plain = (page_of_plots(tmp_path / name, text) for name, text in (
+        ("hostile", f"</script>{SCRIPT}<!--<script>"), ("plain", "Abebe")))
+    assert plain.count('"Abebe"') == 3 and hostile.count("alert('run')") == 3
+    assert len(Page(plain).foreign) > 3 and Page(hostile).foreign == Page(plain).foreign
+    assert hostile.count("<") == plain.count("<")
+
+
+def test_every_table_that_dvc_plots_holds_checked_names():
+    """Names of phases and strategies are plain words by the schema. Whoever adds a table must look at what it names."""
+    plots = [plot for file in ("dvc.yaml", "compare/dvc.yaml")
+             for plot in yaml.safe_load((ROOT / file).read_text())["plots"]]
+    tables = {path for plot in plots for settings in plot.values() for path in settings["y"]}
+    assert {path for path in tables if not path.startswith("data/corpus/plots/")} == {
+        "reports/curves.csv", "reports/metrics.csv", "../data/comparison/strategies.csv"}
 
 
 @pytest.mark.parametrize("dangerous", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(",

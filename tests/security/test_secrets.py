@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from stages import schema
+from stages.__main__ import main
 from stages.core.errors import UserError
 from stages.core.params.shared import TrackingConfig
 from stages.core.params.strict import StrictModel, describe, parse_section
@@ -15,16 +16,58 @@ ROOT = Path(__file__).parents[2]
 SECRET = "hunter2-planted"
 
 
-@pytest.mark.parametrize("uri", [f"http://user:{SECRET}@tracking.example", f"https://{SECRET}@tracking.example:5000/x",
-                                 f"htp://user:{SECRET}@tracking.example"])
-def test_a_password_in_the_tracking_uri_is_refused_and_not_repeated(uri):
+WITH_SECRET = [
+    f"http://user:{SECRET}@tracking.example", f"https://{SECRET}@tracking.example:5000/x",
+    f"htp://user:{SECRET}@tracking.example", f"http://user:pa/ss{SECRET}@tracking.example",
+    f"http://user:a@b {SECRET}'\"\n@tracking.example", f"user:{SECRET}@tracking.example",
+    f"postgresql+psycopg2://user:{SECRET}@tracking.example/mlflow",
+    f"https://tracking.example/x?token={SECRET}", f"https://tracking.example?a=b&password={SECRET}",
+    f"mysql://tracking.example/mlflow?password={SECRET}", f"http://user:{SECRET}@tracking.example?token={SECRET}",
+]
+
+
+@pytest.mark.parametrize("uri", WITH_SECRET)
+def test_a_secret_in_the_tracking_uri_is_refused_and_not_repeated(uri):
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["tracking"]["uri"] = uri
     [problem] = schema.params_problems(params)
     assert problem.startswith("tracking.uri: ") and SECRET not in problem
     with pytest.raises(UserError) as error:
         parse_section(TrackingConfig, params["tracking"], "params.yaml", "tracking")
-    assert SECRET not in str(error.value) and "***@" in str(error.value)
+    assert SECRET not in str(error.value) and "***" in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["x", ["x"], {"x": SECRET}, WITH_SECRET[0]], ids=str)
+@pytest.mark.parametrize("section", ["tracking", "phases", "gate_phase"])
+def test_a_section_of_a_wrong_form_does_not_tell_a_secret(section, content):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params[section] = content
+    told = schema.params_problems(params)
+    assert told and SECRET not in str(told)
+
+
+@pytest.mark.parametrize("place", [("tracking",), ("phases", "lora"), ("prepare_corpus", "sources", 0), ()], ids=str)
+def test_the_value_of_an_unknown_key_is_not_told(place, tmp_path, monkeypatch, capsys):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    section = params
+    for name in place:
+        section = section[name]
+    section["password"] = SECRET
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    assert main(["check"]) == 2
+    error = capsys.readouterr().err
+    assert "password: unknown" in error and SECRET not in error
+
+
+@pytest.mark.parametrize("line", [f"password: '{SECRET}", f"uri: [http://me:{SECRET}@host", f"a: b: {SECRET}",
+                                  f"token: !!python/name:os.mkdir {SECRET}"])
+def test_a_line_that_is_no_yaml_is_named_and_not_repeated(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(f"tracking:\n  {line}\n")
+    assert main(["check"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: params.yaml: not valid YAML") and "line 2" in error and SECRET not in error
 
 
 def test_the_refusal_says_what_to_do():
@@ -33,8 +76,9 @@ def test_the_refusal_says_what_to_do():
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:////home/a@b/mlflow.db", "http://127.0.0.1:5000",
-                                 "https://tracking.example/team", "none", "databricks"])
-def test_a_uri_without_a_password_is_taken(uri):
+                                 "https://tracking.example/team", "none", "databricks", "databricks://profile",
+                                 "sqlite:///mlflow.db?timeout=60", "file:///home/a@b/mlruns", "file:mlruns"])
+def test_a_uri_without_a_secret_is_taken(uri):
     assert TrackingConfig(uri=uri, experiment="x").uri == uri
 
 

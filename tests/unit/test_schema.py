@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -7,6 +8,8 @@ from pydantic import Field, RootModel
 from stages import schema
 from stages.core.errors import ParamsError
 from stages.core.params.strict import StrictModel
+
+MINIATURE = Path(__file__).parents[2] / "presets" / "miniature.yaml"
 
 
 class Phase(StrictModel):
@@ -60,7 +63,7 @@ def test_all_problems_are_reported_at_once(params, tmp_path):
     said = str(caught.value)
     assert "phases.lora.epochs: Input should be greater than 0 (got 0)" in said
     assert "phases.full.approach: Input should be 'lora' or 'full' (got 'half')" in said
-    assert "phases.full.epoch: unknown key (got 3)" in said
+    assert "\n  phases.full.epoch: unknown key\n" in said
     assert "export_model.phase: must be one of lora, full (got 'polish')" in said
     assert "raport: unknown section" in said
     assert "text: missing section" in said
@@ -96,3 +99,12 @@ def test_key_that_the_run_cache_drops_is_forbidden_at_any_depth(params, name):
 def test_malformed_phases_are_a_problem_not_a_crash(params, phases):
     params["phases"] = phases
     assert any(problem.startswith("phases") for problem in schema.params_problems(params))
+
+
+@pytest.mark.parametrize("content", [None, ["lora"], "lora"])
+@pytest.mark.parametrize("section", [*schema.SECTIONS, *schema.OPTIONAL_SECTIONS, schema.PHASES])
+def test_a_section_that_is_no_mapping_is_a_problem_not_a_crash(section, content, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(MINIATURE.read_text(encoding="utf-8")) | {section: content}))
+    with pytest.raises(ParamsError, match=f"{section}: must be a mapping"):
+        schema.check_params(path)

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from stages.core.errors import UserError
+from stages.core.errors import FULL_DISK, UserError
 
 
 @contextmanager
@@ -18,31 +19,63 @@ def output_folder(path: Path) -> Iterator[Path]:
     When the block raises, the scratch folder is removed and `path` is left as it was.
 
     Raises:
-        UserError: the disk refuses a write.
+        UserError: the system refuses a write, or a read within the block.
     """
     scratch = path.with_name(f".{path.name}.partial")
     try:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         yield scratch
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(scratch, path)
+        put_in_place(scratch, path)
     except OSError as error:
-        raise UserError(f"{error.filename or path}: cannot write: {error.strerror or error}") from error
+        raise UserError(refusal(error, path, scratch)) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def put_in_place(scratch: Path, path: Path) -> None:
+    """Give a folder another's name; the old one steps aside whole before it is removed."""
+    if not os.path.lexists(path):
+        os.replace(scratch, path)
+        return
+    if path.is_symlink() or not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(path))
+    old = path.with_name(f".{path.name}.old.partial")
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(path, old)
+    try:
+        os.replace(scratch, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def refusal(error: OSError, *written: Path) -> str:
+    """Say what the system refused: a write, where the disk is full or the file lies in one of these folders."""
+    names = [name for name in (error.filename, error.filename2) if name is not None]
+    reason = error.strerror or error
+    if error.errno in FULL_DISK or not names:
+        return f"{names[-1] if names else written[0]}: cannot write: {reason}"
+    file = Path(os.path.abspath(str(names[0])))
+    folders = [Path(os.path.abspath(folder)) for folder in written]
+    is_write = any(file.is_relative_to(folder) or folder.is_relative_to(file) for folder in folders)
+    return f"{names[0]}: cannot write: {reason}" if is_write else f"{names[0]}: {reason}"
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[str]]:
     """Give a UTF-8 text file that appears under its name, durably, when the block ends well."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with open(scratch, "w", encoding="utf-8") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)
+    try:
+        with open(scratch, "w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

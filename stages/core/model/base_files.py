@@ -53,8 +53,10 @@ def require_parts(base: Path, parts: Sequence[Part]) -> None:
     """Check that a base's folder is whole.
 
     Raises:
-        UserError: lists every missing part with its place and its source.
+        UserError: lists every missing part with its place and its source; or the base is a file.
     """
+    if base.is_file():
+        raise UserError(f"{base}: must be the base's folder, unpacked (got a file)")
     if missing := missing_parts(base, parts):
         lines = [f"  {base / part.path}: missing: {part.role}{', from ' + part.source if part.source else ''}"
                  for part in missing]

@@ -1,13 +1,10 @@
 """The command line that every stage shares."""
 
 import argparse
-import errno
 import sys
 from collections.abc import Callable
 
-from stages.core.errors import Interrupted, UserError
-
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from stages.core.errors import FULL_DISK, Interrupted, UserError
 
 
 def stage_parser(stage: str, docstring: str | None) -> argparse.ArgumentParser:

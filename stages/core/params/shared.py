@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from stages.core.params.strict import CREDENTIALS, StrictModel
+from stages.core.params.strict import CREDENTIALS, QUERY, StrictModel
 
 
 class BaseConfig(StrictModel):
@@ -27,6 +27,9 @@ class TrackingConfig(StrictModel):
         if CREDENTIALS.search(uri):
             raise ValueError("must hold no user or password, which git would keep: give them to the run as "
                              "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+        if QUERY.search(uri) and not uri.startswith("sqlite:"):
+            raise ValueError("must hold no query, which git would keep: give a token to the run as "
+                             "MLFLOW_TRACKING_TOKEN")
         return uri
 
 

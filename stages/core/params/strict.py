@@ -11,8 +11,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stages.core.errors import ParamsError, UserError
 
 PARAMS_FILE = Path("params.yaml")
-CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
-"""User and password of a URL."""
+CREDENTIALS = re.compile(r"(?s)(?<=://)(?!/).*@|^[^:/]+:(?!/).*@")
+"""User and password of a URL: up to the last @, since a password may hold any sign; a path after :/// holds none."""
+QUERY = re.compile(r"(?s)(?<=://)([^?]*)\?.*")
+"""A URL's query, where a token may stand."""
+
+UNTOLD = ("extra_forbidden", "missing", "model_type", "model_attributes_type", "dict_type")
+"""Kinds of error in which the value is not at fault, or is not of a field."""
 
 
 class StrictModel(BaseModel):
@@ -31,10 +36,11 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
         UserError: the file is missing, is no YAML, or holds no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:  # of a text, an error would quote the line, and what secret is on it
+            content = yaml.safe_load(file)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the project's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold sections, got {type(content).__name__}")
@@ -54,17 +60,24 @@ def parse_section(model: type[Section], content: Mapping[str, Any], source: str,
 
 
 def describe(error: ValidationError, prefix: str = "") -> list[str]:
-    """One line a violated rule: dotted field, rule, value."""
+    """One line a violated rule: dotted field, rule, value.
+
+    What stands under an unknown key, or where a section belongs, is not told: it may be a secret.
+    """
     lines = []
     for item in error.errors():
         field = ".".join(str(part) for part in ((prefix,) if prefix else ()) + tuple(item["loc"]))
-        rule = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            rule = "unknown key"
-        untold = item["type"] == "missing" or isinstance(item["input"], dict | list)
-        value = "" if untold else f" (got {item['input']!r})"
-        lines.append(CREDENTIALS.sub("***@", f"{field}: {rule}{value}" if field else rule))
+        unknown = item["type"] == "extra_forbidden"
+        rule = "unknown key" if unknown else without_secrets(item["msg"].removeprefix("Value error, "))
+        untold = item["type"] in UNTOLD or isinstance(item["input"], dict | list)
+        value = "" if untold else f" (got {without_secrets(item['input'])!r})"
+        lines.append(f"{field}: {rule}{value}" if field else rule)
     return lines
+
+
+def without_secrets(value: Any) -> Any:
+    """A text without the user, password and query of a URL in it; anything else as it is."""
+    return QUERY.sub(r"\1?***", CREDENTIALS.sub("***@", value)) if isinstance(value, str) else value
 
 
 def load_section(model: type[Section], name: str, path: Path = PARAMS_FILE) -> Section:

@@ -5,7 +5,7 @@ import pytest
 
 from stages.core.errors import UserError
 from stages.core.params.shared import SpeakerConfig
-from stages.prepare_corpus.shards import Made, Shard, ShardStore
+from stages.prepare_corpus.shards import Made, Shard, ShardStore, audio_hash
 from stages.prepare_corpus.utterance import Embedded, Recording, Rejected, Synthesis, Utterance
 
 SHARD = Shard(0, "key", "home", "target", 4)
@@ -14,7 +14,7 @@ ROWS = [Utterance("home-1", "ሰላም", "am", "home-a", Recording(Path("1.wav")
         Rejected("list:2", "x", "no audio"),
         Utterance("home-3", "ሰላም", "am", "home-a", Embedded(Path("1.parquet"), 0, 7, "audio"), "1.parquet:7"),
         Utterance("home-4", "a", "en", "m1", Synthesis("a", "en", SPEAKER), "eng.txt:1", "a", "test")]
-MADE = [Made("", "ሰላም", 1.25, 2**64 - 1), Made("no audio")]
+MADE = [Made("", "ሰላም", 1.25, audio_hash(b"audio")), Made("no audio")]
 
 
 @pytest.fixture
@@ -64,6 +64,26 @@ def test_only_the_shards_of_the_last_corpus_stay(store):
 def test_a_folder_that_is_held_is_refused(store):
     with pytest.raises(UserError, match="another process prepares a corpus"), ShardStore(store.root).lock():
         pass
+
+
+def edit(path):
+    with open(path, "r+b") as file:
+        file.write(b"A")
+
+
+@pytest.mark.parametrize("damage", [lambda folder: edit(folder / "000.flac"),
+                                    lambda folder: (folder / "000.flac").unlink(),
+                                    lambda folder: (folder / "made.jsonl").write_text('{"reason": '),
+                                    lambda folder: (folder / "made.jsonl").write_text("")],
+                         ids=["audio edited", "audio gone", "results cut", "results empty"])
+def test_a_damaged_shard_is_none_and_a_whole_one_stays(store, capsys, damage):
+    damaged, whole = Shard(0, "key", "home", "target", 2), Shard(1, "other", "home", "target", 2)
+    for shard in (damaged, whole):
+        finish(store, shard)
+    damage(store.root / damaged.key)
+    store.drop_damaged([damaged, whole, damaged, Shard(2, "not made yet", "home", "target", 2)])
+    assert not store.is_made(damaged) and store.is_made(whole)
+    assert capsys.readouterr().err == f"{store.root / 'key'}: damaged; made again\n"
 
 
 def test_results_are_lines_of_json(store):

@@ -101,6 +101,18 @@ def test_a_full_disk_is_one_line_and_nothing_is_called_finished(tmp_path, recipe
         assert not store.is_made(shard)
 
 
+def test_a_file_that_cannot_be_read_is_not_called_unwritable(tmp_path, recipe, monkeypatch):
+    def unreadable(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", "data/recordings/a.wav")
+
+    monkeypatch.setattr(work, "make_row", unreadable)
+    monkeypatch.setattr(work, "worker_pool", ThreadPoolExecutor)
+    store, shard = ShardStore(tmp_path), Shard(0, "key", "home", "target", 1)
+    with store.lock(), pytest.raises(UserError, match="^data/recordings/a.wav: Permission denied; finished shards"):
+        store.add(shard, [row(tmp_path / "a.wav")])
+        make_shards([shard], store, recipe, 1)
+
+
 def test_each_preset_says_every_value():
     """Each preset has every field of conditioning and gates; none has a default."""
     for name in ("miniature", "indextts2"):

@@ -44,6 +44,59 @@ def test_a_disk_that_refuses_is_one_clear_line(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+def test_a_read_that_the_system_refuses_is_not_called_a_write(tmp_path):
+    source = tmp_path / "data/base/gpt.pth"
+    source.mkdir(parents=True)
+    with pytest.raises(UserError) as told, output_folder(tmp_path / "data/export"):
+        source.read_bytes()
+    assert str(told.value) == f"{source}: Is a directory"
+    with pytest.raises(UserError, match="gpt.pth: cannot write: Is a"), output_folder(tmp_path / "out") as new:
+        (new / "gpt.pth").mkdir()
+        (new / "gpt.pth").write_bytes(b"")
+
+
+def test_a_copy_that_fills_the_disk_names_the_copy(tmp_path):
+    (tmp_path / "source").write_text("x")
+    with pytest.raises(UserError, match="copy: cannot write: No space"), output_folder(tmp_path / "out") as folder:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "source"), None, str(folder / "copy"))
+
+
+def test_an_old_folder_that_cannot_be_removed_or_replaced_is_never_left_in_half(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("a", "b", "c"):
+        (out / name).touch()
+
+    def refuse(name, *_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(name))
+
+    def replace(source, target, real=os.replace):
+        return refuse(source) if Path(target) == out and ".old." not in str(source) else real(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="cannot write: Operation not permitted"):
+        patch.setattr(os, "replace", replace)
+        with output_folder(out) as folder:
+            (folder / "new").touch()
+    assert sorted(path.name for path in out.iterdir()) == ["a", "b", "c"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", lambda name, *_, real=os.unlink, **named:
+                      refuse(name) if name == "b" else real(name, **named))
+        with output_folder(out) as folder:
+            (folder / "new").touch()
+    assert [path.name for path in out.iterdir()] == ["new"]
+    with output_folder(out) as folder:
+        (folder / "newer").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "newer"]
+
+
+def test_a_link_in_the_place_of_a_folder_is_left_alone(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to("elsewhere")
+    with pytest.raises(UserError, match="out: cannot write: is no folder"), output_folder(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out").is_symlink()
+
+
 def test_json_is_read_back_and_its_absence_or_damage_is_named(tmp_path):
     write_json(tmp_path / "a.json", {"ሰላም": [1, 2.5]})
     assert read_json(tmp_path / "a.json") == {"ሰላም": [1, 2.5]}
@@ -74,7 +127,7 @@ def test_rows_are_written_one_by_one_and_appear_only_whole(tmp_path):
 
     with pytest.raises(RuntimeError):
         write_jsonl(path, rows("broken"))
-    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
     breaks = "line\n\r\x0b\x85\u2028\u2029break"
     write_jsonl(path, rows(breaks))
     assert read_jsonl(path) == [{"text": "ሰላም"}, {"text": breaks}]
