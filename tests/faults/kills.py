@@ -9,31 +9,43 @@ from pathlib import Path
 from random import Random
 
 import psutil
-from engine_project import EngineProject
+from engine_project import WHOLE_SCHEDULE, EngineProject
 
-TRAINER, DVC, SNAKEMAKE, ALL = VICTIMS = ("the stage", "dvc", "snakemake", "all of them")
-IN_ORDER = ("prepare_corpus", "train_vocabulary", "extract_features", "finetune@lora", "finetune@full",
-            "evaluate_speech_base", "evaluate_speech@lora", "evaluate_speech@full", "finetune@polish",
-            "evaluate_speech@polish", "export_model", "report")
+STAGE, DVC, SNAKEMAKE, ALL = VICTIMS = ("the stage", "dvc", "snakemake", "all of them")
+SCHEDULE = tuple(stage.replace("@base", "_base") for stage in WHOLE_SCHEDULE)
 SECONDS_MAX = 1500
+RECORDING_SECONDS = 0.5  # what DVC takes to hash the stand-ins' outputs and to write dvc.lock
 
 
 @dataclass(frozen=True)
 class Kill:
-    """Whom to kill, in the run of which stage, and when: a share of the seconds that the stage takes undisturbed."""
+    """Whom to kill, in the run of which stage, and when.
+
+    Attributes:
+        share: of the seconds that the stage takes undisturbed; where it is `late`, of those that DVC takes after it.
+        late: once the stage has ended, while DVC hashes and records what it wrote.
+    """
 
     stage: str
     victim: str
     share: float
+    late: bool = False
 
 
 def plan_kills(seed: int, each: int) -> list[Kill]:
     """Draw so many kills of every stage, the victims taking turns; a stage that goes on where it was has less to do."""
     random = Random(seed)
-    turns = [*VICTIMS] * each * len(IN_ORDER)
+    turns = [*VICTIMS] * each * len(SCHEDULE)
     turn = len(VICTIMS)
     return [Kill(stage, turns[position * each + number + position // turn], random.random() * 0.7 / (number + 1))
-            for position, stage in enumerate(IN_ORDER) for number in range(each)]
+            for position, stage in enumerate(SCHEDULE) for number in range(each)]
+
+
+def plan_late_kills(seed: int) -> list[Kill]:
+    """Draw a kill of every stage's DVC, alone and with all others in turns, while it records the stage."""
+    random = Random(seed)
+    return [Kill(stage, (DVC, ALL)[position % 2], random.random(), late=True)
+            for position, stage in enumerate(SCHEDULE)]
 
 
 def start(project: EngineProject, command: str, **environment: str) -> subprocess.Popen:
@@ -53,36 +65,45 @@ def is_dvc(process: psutil.Process | None) -> bool:
     return process is not None and any(Path(word).name == "dvc" for word in process.cmdline()[:2])
 
 
-def strike(engine: subprocess.Popen, stage: psutil.Process, victim: str) -> bool:
-    """Kill; tell whether there was somebody to kill."""
+def strike(engine: subprocess.Popen, stage: psutil.Process, kill: Kill, seconds: float) -> str | None:
+    """Wait for the moment and kill; tell who it was: the stage itself where no DVC is its parent, None where all had
+    ended.
+    """
     try:
-        leader, parent = psutil.Process(engine.pid), stage.parent()
-        doomed = {TRAINER: [stage], DVC: [parent if is_dvc(parent) else stage], SNAKEMAKE: [leader],
+        leader, parent, victim = psutil.Process(engine.pid), stage.parent(), kill.victim
+        with suppress(psutil.TimeoutExpired):
+            stage.wait(SECONDS_MAX if kill.late else kill.share * seconds)
+        if kill.late:
+            time.sleep(kill.share * RECORDING_SECONDS)
+            if not is_dvc(parent):
+                return None
+        elif victim == DVC and not is_dvc(parent):
+            victim = STAGE
+        doomed = {STAGE: [stage], DVC: [parent], SNAKEMAKE: [leader],
                   ALL: [leader, *leader.children(recursive=True), stage]}[victim]
     except psutil.NoSuchProcess:
-        return False
+        return None
     for process in doomed:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    return bool(doomed)
+    return victim
 
 
-def run_through(project: EngineProject, kills: list[Kill], seconds_of: dict[str, float], **environment: str) -> int:
-    """Run `snakemake --cores 2 all` again and again, killed once for each of the kills; how many struck.
+def run_through(project: EngineProject, kills: list[Kill], seconds_of: dict[str, float],
+                **environment: str) -> list[str]:
+    """Run `snakemake --cores 2 all` again and again, killed once for each of the kills; who was struck.
 
     A stage that a kill has failed is left aside by Snakemake, which goes on with the others: so may the kills.
     """
     command = "snakemake --cores 2 all"
     engines = [start(project, command, **environment)]
-    struck, waiting, deadline = 0, list(kills), time.monotonic() + SECONDS_MAX
+    struck, waiting, deadline = [], list(kills), time.monotonic() + SECONDS_MAX
     while waiting:
         assert time.monotonic() < deadline, said(project)[-3000:]
         stage, kill = next_to_kill(project, waiting)
         if stage:
             waiting.remove(kill)
-            with suppress(psutil.TimeoutExpired):
-                stage.wait(timeout=kill.share * seconds_of[kill.stage])
-            struck += strike(engines[-1], stage, kill.victim)
+            struck.append(strike(engines[-1], stage, kill, seconds_of[kill.stage]))
         elif engines[-1].poll() == 0:
             break
         elif engines[-1].poll() is not None:
@@ -93,7 +114,7 @@ def run_through(project: EngineProject, kills: list[Kill], seconds_of: dict[str,
     assert last.wait(SECONDS_MAX) == 0, said(project)[-3000:]
     for engine in engines:
         engine.wait(SECONDS_MAX)
-    return struck
+    return [victim for victim in struck if victim]
 
 
 def lifetimes(project: EngineProject) -> dict[str, float]:

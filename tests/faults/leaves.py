@@ -5,15 +5,14 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 OTHER_BASE = "data/other_base"
-GATE = {"lora": {"previous": "base", "on_failure": "stop", "limits": {"stop_rate": {"min": 0.5}}}}
 REWIRED = {  # what must name something that is there
     ("base", "path"): OTHER_BASE,
     ("phases", "full", "start_from"): "base",
     ("phases", "polish", "start_from"): "lora",
     ("export_model", "phase"): "full",
-    ("gate_phase",): GATE,
 }
-NO_OTHER = {("phases", "lora", "start_from")}  # nothing but the base may come before the first phase
+# Nothing but the base may come before the first phase.
+NO_OTHER = {("phases", "lora", "start_from"), ("gate_phase", "lora", "previous")}
 
 
 def leaves(content: Any, path: Path = ()) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 SOURCES = ("data/base", "data/text", "data/recordings")
 COST_OF_ONE_RUN = ("resumed", "tokens", "seconds", "tokens_per_second", "peak_memory_gib", "training_memory_gib")
-TELLS_COST = re.compile(rb"\bseconds?\b|\bminutes?\b|\bGiB\b")
+TELLS_COST = re.compile(rb"\d (seconds|minutes|hours)<|GiB")
 PAGE = "reports/index.html"
 
 

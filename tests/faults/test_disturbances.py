@@ -2,23 +2,14 @@
 
 import os
 import signal
-import time
 
 import pytest
-from engine_project import EngineProject, set_polish_epochs
+from engine_project import GIT, EngineProject, set_polish_epochs, wait_for
 
 from tests.faults.kills import said, start
 from tests.faults.outputs import outputs
 
-GIT = "git -c user.name=n -c user.email=e@example.org"
 GUARDED = {"GUARDED": "1"}
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def began(project: EngineProject, stage: str) -> bool:
@@ -38,13 +29,12 @@ def undisturbed_result(project: EngineProject, folder) -> dict[str, str]:
                     "the stage's result does not count; the next run equals a fresh one of that commit")
 def test_checkout_while_a_stage_runs_is_told_and_never_mixed(project, tmp_path, seen):
     project.run(f"{GIT} add .")
-    project.run(f"{GIT} commit -qm first")
-    project.edit_params(set_polish_epochs(6))
-    project.run(f"{GIT} commit -qam second")
+    for epochs in (7, 6):
+        project.edit_params(set_polish_epochs(epochs))
+        project.run(f"{GIT} commit -qam {epochs}-epochs")
     engine = start(project, "snakemake --cores 2 all", STAGE_SECONDS="3", SLOW_STAGE="finetune", **GUARDED)
     wait_for(lambda: began(project, "finetune@polish"))
-    project.edit_params(set_polish_epochs(7))
-    project.run(f"{GIT} commit -qam third")
+    project.run("git checkout -q HEAD~1")
     assert engine.wait(60) != 0
     told = "params.yaml: changed while finetune@polish ran, so its outputs do not count; run again"
     assert told in said(project), said(project)

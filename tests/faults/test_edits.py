@@ -11,13 +11,19 @@ from dvc.repo import Repo, lock_repo
 from dvc.utils import serialize, strictyaml
 from engine_project import ROOT, EngineProject
 
+from stages.schema import STAGES
 from tests.faults.leaves import NO_OTHER, OTHER_BASE, leaves, set_other
 from workflow import stamps
 
-PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
-PHASES = ("lora", "full", "polish")
-TRAININGS = {f"finetune@{phase}" for phase in PHASES}
-EVALUATIONS = {"evaluate_speech_base", *(f"evaluate_speech@{phase}" for phase in PHASES)}
+GATED = {"lora": {"previous": "base", "on_failure": "stop", "limits": {"phone_error_rate": {"max": 1.5}}}}
+COMMENT = "\n# a comment\n"
+SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+SHIPPED["gate_phase"] = GATED
+SHIPPED["phases"]["full"]["start_from"] = "lora_gated"
+PARAMS = yaml.safe_dump(SHIPPED, allow_unicode=True, sort_keys=False)
+TRAININGS = {f"finetune@{phase}" for phase in SHIPPED["phases"]}
+EVALUATIONS = {"evaluate_speech_base", *(f"evaluate_speech@{phase}" for phase in SHIPPED["phases"])}
+GATES = {f"gate_phase@{phase}" for phase in GATED}
 CORPUS, VOCABULARY, FEATURES, EXPORT, REPORT = (
     "prepare_corpus", "train_vocabulary", "extract_features", "export_model", "report")
 BELONGS_TO = {  # a section is its stage's; these are shared, told by the report, or no stage's
@@ -29,19 +35,17 @@ BELONGS_TO = {  # a section is its stage's; these are shared, told by the report
     FEATURES: {FEATURES, REPORT},
     "finetune": {*TRAININGS, REPORT},
     "evaluate_speech": {*EVALUATIONS, REPORT},
-    "gate_phase": {"gate_phase@lora", REPORT},
+    "gate_phase": {*GATES, REPORT},
     EXPORT: {EXPORT},
     REPORT: {REPORT},
     **dict.fromkeys(("machine", "tracking", "speak", "compare_strategies", "build_base"), set()),
 }
-STAGES_OF = {
-    CORPUS: {CORPUS}, VOCABULARY: {VOCABULARY}, FEATURES: {FEATURES}, "finetune": TRAININGS,
-    "evaluate_speech": EVALUATIONS, EXPORT: {EXPORT}, REPORT: {REPORT},
-}
+SEVERAL = {"finetune": TRAININGS, "evaluate_speech": EVALUATIONS, "gate_phase": GATES}
+STAGES_OF = {stage: SEVERAL.get(stage, {stage}) for stage in STAGES if stage != "compare_strategies"}
 ENTRY = "stages/__main__.py"
 RUNNER = {ENTRY, "stages/schema.py", "stages/undisturbed.py"}  # decide whether a stage may start
 EVERY_NTH = 40
-LEAVES = [leaf for leaf in leaves(yaml.safe_load(PARAMS)) if leaf not in NO_OTHER]
+LEAVES = [leaf for leaf in leaves(SHIPPED) if leaf not in NO_OTHER]
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "stages").rglob("*")
                  if path.is_file() and path.stat().st_size and "__pycache__" not in path.parts)
 
@@ -65,6 +69,7 @@ def tree(whole, monkeypatch):
     """The same, to look at from within; the values need not make sense, only differ."""
     monkeypatch.chdir(whole.folder)
     monkeypatch.setattr(stamps, "check_params", dict)
+    monkeypatch.setattr(stamps, "hold_run_lock", lambda: True)
     quick = parse_once(serialize.parse_yaml)
     for module in (strictyaml, serialize, serialize._yaml):
         monkeypatch.setattr(module, "parse_yaml", quick, raising=False)
@@ -98,7 +103,7 @@ def stale() -> tuple[set[str], set[str]]:
 
 def belongs_to(leaf) -> set[str]:
     """The stages whose section a value is in."""
-    return {f"finetune@{leaf[1]}", EXPORT, REPORT} if leaf[0] == "phases" else BELONGS_TO[leaf[0]]
+    return {f"finetune@{leaf[1]}", EXPORT, REPORT} if leaf[0] == "phases" else BELONGS_TO.get(leaf[0], {leaf[0]})
 
 
 @pytest.mark.faults("every value of params.yaml changed, one at a time",
@@ -143,7 +148,7 @@ def test_a_changed_source_file_makes_stale_the_stages_that_import_it(tree, full,
     wrong = {}
     for name in tried:
         held = Path(name).read_bytes()
-        Path(name).write_bytes(held + b"\n# changed\n")
+        Path(name).write_bytes(held + COMMENT.encode())
         told, without_stamp = stale()
         Path(name).write_bytes(held)
         expected = set().union(*(STAGES_OF[stage] for stage in STAGES_OF if name in depends[stage]))
@@ -151,3 +156,22 @@ def test_a_changed_source_file_makes_stale_the_stages_that_import_it(tree, full,
             wrong[name] = told ^ expected
     assert wrong == {}
     seen(f"{len(tried)} of {len(changed)} files, both engines alike")
+
+
+@pytest.mark.faults("README, docs, tests, rules, profiles, the runner of stages; comments in params.yaml and dvc.yaml",
+                    "nothing is stale, in DVC's status and Snakemake's stamps")
+def test_what_computes_nothing_makes_nothing_stale(tree, seen):
+    for name in ("README.md", "docs/training.md", "tests/unit/test_it.py"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    edited = [path for name in ("docs", "tests", "workflow", "profiles")
+              for path in Path(name).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    edited += map(Path, ("README.md", "Snakefile", "params.yaml", "dvc.yaml", *RUNNER))
+    held = {path: path.read_bytes() for path in edited}
+    for path, content in held.items():
+        path.write_bytes(content + COMMENT.encode())
+    told = stale()
+    for path, content in held.items():
+        path.write_bytes(content)
+    assert told == (set(), set())
+    seen(f"{len(edited)} files at once; a comment in code that a stage imports does count: DVC goes by bytes")

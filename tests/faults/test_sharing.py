@@ -1,11 +1,9 @@
 """What one machine made, others take over by git and a remote of DVC's: nothing runs twice."""
 
 import pytest
-from engine_project import EngineProject, set_polish_epochs
+from engine_project import GIT, EngineProject, set_polish_epochs
 
 from tests.faults.outputs import outputs
-
-GIT = "git -c user.name=n -c user.email=e@example.org"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from engine_project import EngineProject
+from engine_project import GIT, EngineProject
 from mlflow_server import free_port
 
 pytestmark = [
@@ -51,7 +51,7 @@ def make_bucket(address, most_seconds=60):
 
 def commit(project, message):
     project.run("git add -A .")
-    project.run(f"git -c user.name=n -c user.email=e@f commit -qm {message}")
+    project.run(f"{GIT} commit -qm {message}")
 
 
 def set_credentials(project):
@@ -77,6 +77,8 @@ def shared(finished_project, store, tmp_path_factory):
     return project, said
 
 
+@pytest.mark.faults("S3-compatible remote (moto): a fresh clone, dvc pull",
+                    "nothing runs, in either engine")
 def test_a_fresh_clone_pulls_and_has_nothing_to_run(shared, tmp_path):
     project, _ = shared
     other = clone(project, tmp_path / "clone")
@@ -89,6 +91,8 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_run(shared, tmp_path):
     assert other.snakemake() == [] and other.dvc() == [] and len(other.executions()) == before
 
 
+@pytest.mark.faults("S3-compatible remote (moto): a fresh clone without dvc pull",
+                    "snakemake fetches the results; nothing runs")
 def test_what_somebody_else_made_is_pulled_by_the_run_itself(shared, tmp_path):
     """Without `dvc pull`, Snakemake's rules look into the remote's run cache before they run anything."""
     project, _ = shared
@@ -98,6 +102,8 @@ def test_what_somebody_else_made_is_pulled_by_the_run_itself(shared, tmp_path):
     assert (other.folder / "data/checkpoints/polish").is_dir()
 
 
+@pytest.mark.faults("S3-compatible remote (moto): credentials in .dvc/config.local",
+                    "in no other file, in nothing that is said")
 def test_credentials_are_in_no_other_file_and_in_nothing_that_is_said(shared):
     project, said = shared
     said += project.run("dvc status -c") + project.run("dvc push -v") + project.run("snakemake --cores 2 all")
@@ -107,11 +113,14 @@ def test_credentials_are_in_no_other_file_and_in_nothing_that_is_said(shared):
 
 
 def holders(folder):
-    """Files that hold the secret."""
+    """Files that hold a credential."""
     found = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
-    return [path.relative_to(folder) for path in found if path.is_file() and SECRET.encode() in path.read_bytes()]
+    return [path.relative_to(folder) for path in found if path.is_file()
+            and any(text.encode() in path.read_bytes() for text in (KEY, SECRET))]
 
 
+@pytest.mark.faults("S3-compatible remote (moto): a colleague changes one phase and pushes; git pull, dvc pull",
+                    "nothing runs")
 def test_one_changes_a_phase_and_the_other_pulls_it(shared, tmp_path):
     project, _ = shared
     other = clone(project, tmp_path / "clone")
