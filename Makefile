@@ -1,18 +1,25 @@
 # What a user types. Needs Python 3.11 or newer and make; everything else goes into .venv.
 PYTHON ?= python3
 CORES ?= 8
-NAME ?= miniature
 OUT ?= speech.wav
 HOURS ?= 30
 MODEL ?= models:/amharic-indextts2/latest
 
 SYSTEM_PATH := $(PATH)
 READY := .venv/.complete
+TOOLS := .venv/.tools
+MADE_IN := $(shell sed -n 's/^in //p' $(READY) 2> /dev/null)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 .PHONY: run setup test interop lint audit licences ui speak demo serve plan compare bench verify faults \
 	slurm-check stages base preset graph clean
 .DEFAULT_GOAL := run
+
+ifneq ($(MADE_IN),)
+ifneq ($(MADE_IN),$(realpath .venv))
+$(error .venv was made as $(MADE_IN), which its commands name: rm -rf .venv, then make setup)
+endif
+endif
 
 run: $(READY)  ## set up if needed, run what is stale, show the results
 	@python -m stages check
@@ -26,19 +33,23 @@ $(READY): pyproject.toml constraints.txt workflow/setup.py
 	{ echo "setup: no $(PYTHON) here; install Python 3.11 or newer, or name one: make setup PYTHON=/path/to/python3"; exit 1; }
 	@PATH="$(SYSTEM_PATH)" $(PYTHON) workflow/setup.py
 
-test: $(READY)  ## every test
+$(TOOLS): $(READY)
+	@python workflow/setup.py --extra dev
+	@touch $@
+
+test: $(TOOLS)  ## every test
 	@python -m pytest
 
-interop: $(READY)  ## add upstream's package to .venv, then compare the model with it
+interop: $(TOOLS)  ## add upstream's package to .venv, then compare the model with it
 	@python workflow/setup.py --interop
 	@python -m pytest -m interop
 
-slurm-check: $(READY)  ## as root on Debian: a schedule through a Slurm of this machine, one training preempted
+slurm-check: $(TOOLS)  ## as root on Debian: a schedule through a Slurm of this machine, one training preempted
 	@python workflow/setup.py --extra cluster
 	@command -v slurmctld > /dev/null || { apt-get update -qq && apt-get install -y -qq slurm-wlm munge; }
 	@python -m pytest -s -m slurm tests/slurm
 
-lint: $(READY)  ## ruff, mypy, import laws, deps of dvc.yaml, params
+lint: $(TOOLS)  ## ruff, mypy, import laws, deps of dvc.yaml, params
 	@ruff check .
 	@mypy
 	@python -m pytest -q tests/contract
@@ -46,7 +57,7 @@ lint: $(READY)  ## ruff, mypy, import laws, deps of dvc.yaml, params
 audit: $(READY)  ## known vulnerabilities of the pins, asked of osv.dev; exit status 3 where it cannot be asked
 	@python -m workflow.audit
 
-licences: $(READY)  ## docs/licences.md from what the installed packages say
+licences: $(TOOLS)  ## docs/licences.md from what the installed packages say
 	@python -m workflow.licences
 
 ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
@@ -73,7 +84,7 @@ compare: $(READY)  ## LoRA, full and hybrid side by side at equal tokens: docs/s
 verify: $(READY)  ## read all of DVC's cache, take out what is damaged
 	@python -m workflow.cache
 
-faults: $(READY)  ## kills, edits, damage: the table of docs/reliability.md; half an hour
+faults: $(TOOLS)  ## kills, edits, damage: the table of docs/reliability.md; half an hour
 	@python -m pytest -m faults --full
 
 bench: $(READY)  ## speed and memory of training, reading and text; writes benchmarks/results
@@ -86,10 +97,12 @@ base: $(READY)  ## train the miniature base anew and compare it with the shipped
 	@python -m stages.build_base
 
 preset: $(READY)  ## put presets/NAME.yaml, or an overlay file NAME, into params.yaml
-	@python -m workflow.preset $(NAME)
+	@python -m workflow.preset $(if $(filter command,$(origin NAME)),$(NAME))
 
 graph: $(READY)  ## the schedule's graph, for graphviz: make graph | dot -T svg
-	@snakemake --dag 2> /dev/null
+	@snakemake --dag
 
-clean:  ## remove logs, stamps and tool caches; results and DVC's cache stay
-	@rm -rf .pipeline .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove logs, stamps and tool caches; results, DVC's cache and the locks of what still runs stay
+	@for folder in .pipeline .snakemake; do [ ! -d $$folder ] || \
+	find $$folder -depth \( ! -type d ! -name '*.lock' -o -type d -empty \) -delete; done
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -117,9 +117,10 @@ def loading_section(results: Sequence[Result], speeds: Sequence[Result]) -> str:
         parts += [f"{of_device(result)}:\n",
                   table(("hours", "utterances", "MiB on disk", "workers", "index MiB", "MiB after a tenth of an epoch",
                          "MiB at its end", "peak MiB", "utterances/s"), rows)]
-    used = [f"{race['shape']} {race['layouts'][BUCKETED]['utterances_per_second']:,.0f}"
+    used = [f"{race['shape']}, batches of {race['batch_utterances']}: "
+            f"{race['layouts'][BUCKETED]['utterances_per_second']:,.0f}"
             for speed in speeds for race in speed["races"] if BUCKETED in race["layouts"]]
-    return "\n".join(parts) + (f"\nTraining uses, utterances/s: {', '.join(used)}.\n" if used else "")
+    return "\n".join(parts) + (f"\nTraining uses, utterances/s: {'; '.join(used)}.\n" if used else "")
 
 
 def text_section(results: Sequence[Result]) -> str:

@@ -9,8 +9,9 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
+
+from pydantic import BaseModel, ValidationError
 
 from workflow.licences import CONSTRAINTS, pins
 
@@ -19,6 +20,24 @@ PAGE = "https://osv.dev/vulnerability/"
 TIMEOUT_SECONDS = 30.0
 CLEAN, VULNERABLE, UNASKED = 0, 1, 3
 Ask = Callable[[dict[str, Any]], Any]
+
+
+class Vulnerability(BaseModel):
+    """What is asked of the service's word on one vulnerability."""
+
+    id: str
+
+
+class Result(BaseModel):
+    """The service's word on one package."""
+
+    vulns: list[Vulnerability] = []
+
+
+class Answer(BaseModel):
+    """The service's word on the packages, in the order in which they were asked for."""
+
+    results: list[Result]
 
 
 def main() -> int:
@@ -30,7 +49,7 @@ def report(packages: Mapping[str, str], ask: Ask) -> int:
     """Print what is known of the packages; give the exit status."""
     try:
         found = vulnerabilities(packages, ask)
-    except (URLError, OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         print(f"audit: not done: {SERVICE} gave no answer ({getattr(error, 'reason', None) or error}); whether any of "
               f"the {len(packages)} pins of {CONSTRAINTS} is vulnerable is unknown", file=sys.stderr)
         return UNASKED
@@ -48,9 +67,13 @@ def vulnerabilities(packages: Mapping[str, str], ask: Ask) -> dict[str, list[str
     """
     queries = [{"package": {"ecosystem": "PyPI", "name": name}, "version": version}
                for name, version in packages.items()]
-    results = ask({"queries": queries})["results"]
+    answer = ask({"queries": queries})
+    try:
+        results = Answer.model_validate(answer).results
+    except ValidationError:
+        raise ValueError("its answer has another shape than the one that it documents") from None
     told = zip(packages, results, strict=True)
-    return {name: [one["id"] for one in result["vulns"]] for name, result in told if result.get("vulns")}
+    return {name: [one.id for one in result.vulns] for name, result in told if result.vulns}
 
 
 def ask_service(question: dict[str, Any]) -> Any:

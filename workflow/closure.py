@@ -11,7 +11,10 @@ computes.
 import ast
 import sys
 from collections.abc import Iterable, Iterator
+from io import StringIO
 from pathlib import Path
+
+from stages.core.artifacts.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "stages"
@@ -152,8 +155,9 @@ def write_deps(path: Path = ROOT / "dvc.yaml") -> list[str]:
             changed.append(name)
             deps[:] = wanted
     if changed:
-        with open(path, "w", encoding="utf-8") as file:
-            yaml.dump(content, file)
+        text = StringIO()
+        yaml.dump(content, text)
+        write_text(path, text.getvalue())
     return changed
 
 

@@ -5,6 +5,7 @@ python -m workflow.preset FILE.yaml    the values of an overlay file change thos
 """
 
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     try:
         if len(arguments) != 1:
-            raise UserError(f"name one preset ({known_presets()}) or one overlay file")
+            raise UserError(f"name one preset ({known_presets()}) or one overlay file: make preset NAME=...")
         apply(arguments[0])
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -62,8 +63,9 @@ def overlay(path: Path) -> None:
     problems = params_problems(content)
     if problems:
         raise ParamsError(f"{PARAMS_FILE} with {path}", problems)
-    with open(PARAMS_FILE, "w", encoding="utf-8") as file:
-        yaml.dump(content, file)
+    changed = StringIO()
+    yaml.dump(content, changed)
+    write_text(PARAMS_FILE, changed.getvalue())
 
 
 def merge(content: Any, changes: dict[str, Any]) -> None:

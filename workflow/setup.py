@@ -41,17 +41,21 @@ def main() -> int:
 
 
 def make_environment(folder: str) -> None:
-    """Create, install, repair, in this order; the marker file comes last."""
+    """Create, install, repair, in this order; the marker file comes last. The project itself runs from its folder.
+
+    An environment without pip is what a set-up that was stopped leaves: it is made anew.
+    """
     began = time.time()
     python = python_of(folder)
-    if not os.path.exists(python):
+    if not (os.path.exists(python) and imports(python, "pip")):
         say(f"creating {folder} with Python {platform.python_version()}")
-        venv.create(folder, with_pip=True, symlinks=True)
+        begun = os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+        venv.create(folder, with_pip=True, symlinks=True, clear=begun)
     install(python, [pinned(name) for name in TORCH_PACKAGES])
-    install(python, project_requirements())
+    install(python, project_table()["dependencies"])
     repair_torchaudio(python)
     with open(os.path.join(folder, ".complete"), "w") as file:
-        file.write(f"{time.time() - began:.0f} seconds\n")
+        file.write(f"{time.time() - began:.0f} seconds\nin {os.path.realpath(folder)}\n")
 
 
 def add_extras(folder: str, names: list) -> None:
@@ -102,11 +106,6 @@ def pinned(package: str) -> str:
     fail(f"{CONSTRAINTS}: no pin for {package}")
 
 
-def project_requirements() -> list:
-    """Give what pyproject.toml asks for, the tools of its tests included; the project itself runs from its folder."""
-    return [*project_table()["dependencies"], *project_table()["optional-dependencies"]["dev"]]
-
-
 def project_table() -> dict:
     """Give the table `project` of pyproject.toml."""
     import tomllib
@@ -116,11 +115,16 @@ def project_table() -> dict:
 
 
 def install(python: str, requirements: list, *more_options: str) -> None:
-    """Install wheels under the constraints; no requirement needs a compiler."""
+    """Install wheels under the constraints; no requirement needs a compiler.
+
+    Their bytecode is made by all cores, where pip would take one; files that are templates of Python are passed over.
+    """
     say("installing " + " ".join(requirements))
-    options = ["--quiet", "--prefer-binary", "--disable-pip-version-check", "-c", CONSTRAINTS, *more_options]
-    if subprocess.call([python, "-m", "pip", "install"] + options + requirements):
+    options = ["--quiet", "--prefer-binary", "--no-compile", "--disable-pip-version-check", "-c", CONSTRAINTS]
+    if subprocess.call([python, "-m", "pip", "install", *options, *more_options] + requirements):
         fail("pip could not install {}; its message is above".format(" ".join(requirements)))
+    library = os.path.join(os.path.dirname(os.path.dirname(python)), "lib")
+    subprocess.call([python, "-m", "compileall", "-qq", "-j", "0", library])
 
 
 def repair_torchaudio(python: str) -> None:

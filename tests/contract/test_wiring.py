@@ -34,6 +34,8 @@ DEFINITIONS = {
 }
 READ_WHOLE = {"compare_strategies.plan": PASSED_ON, "report": TOLD}
 PLACEHOLDER = re.compile(r"/(NAME|KIND)\b")
+PACKAGE_OF = {"yaml": "pyyaml", "parselmouth": "praat-parselmouth", "ruamel": "ruamel.yaml", "dvc_data": "dvc"}
+USED_WITHOUT_IMPORT = {"snakemake", "protobuf"}
 EVERY_STAGE_IS_KNOWN_TO = {Path("stages/__main__.py"), Path("stages/schema.py")}
 
 
@@ -163,8 +165,28 @@ def test_constraints_pin_every_requirement():
     assert not missing, f"constraints.txt: pin {', '.join(missing)}"
 
 
+def test_pyproject_requires_what_the_code_imports_and_nothing_else():
+    import tomllib
+
+    required = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
+    own = {"stages", "workflow", "demo", "benchmarks"}
+    nodes = [node for folder in own for file in source_files(folder) for node in ast.walk(ast.parse(read(file)))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    modules = {name.partition(".")[0] for name in names} - own - sys.stdlib_module_names
+    imported = {PACKAGE_OF.get(module, normal_name(module)) for module in modules}
+    assert imported - required == set(), "pyproject.toml and README.md: name them"
+    assert required - imported - USED_WITHOUT_IMPORT == set(), "pyproject.toml and README.md: drop them"
+
+
 def test_snakefile_fits_one_screen():
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
+
+
+def test_what_snakemake_puts_into_a_shell_is_quoted():
+    rules = "".join(read(path) for path in ("Snakefile", *(ROOT / "workflow/rules").glob("*.smk")))
+    put_in = re.findall(r"{params[^}]*}", rules)
+    assert put_in and [text for text in put_in if not text.endswith(":q}")] == []
 
 
 def test_documents_name_files_that_are_there():

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from workflow.closure import code_deps, entry_of, import_closure, write_deps
 
@@ -28,6 +29,20 @@ def root(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     return tmp_path
+
+
+def test_a_dump_that_ends_half_way_leaves_the_pipeline_alone(root, monkeypatch):
+    def dump(self, content, stream):
+        stream.write("stages:")
+        raise OSError("No space left on device")
+
+    pipeline = root / "dvc.yaml"
+    pipeline.write_text("stages: {speak: {cmd: python -m stages speak, deps: [data/a]}}\n")
+    before = pipeline.read_text()
+    monkeypatch.setattr(YAML, "dump", dump)
+    with pytest.raises(OSError, match="No space left"):
+        write_deps(pipeline)
+    assert pipeline.read_text() == before
 
 
 def test_closure_follows_lazy_and_relative_imports_and_packages_with_code(root):

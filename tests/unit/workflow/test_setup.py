@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def run_setup(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["setup.py", *map(str, arguments)])
     monkeypatch.setattr(setup.subprocess, "call", lambda command: asked.append(command) or 0)
     assert setup.main() == 0
-    return asked
+    return [command for command in asked if "pip" in command]
 
 
 @pytest.fixture
@@ -76,9 +77,26 @@ def test_upstream_needs_an_environment_first(monkeypatch, tmp_path):
         run_setup(monkeypatch, "--interop", tmp_path)
 
 
-def test_a_plain_set_up_installs_no_upstream(monkeypatch):
+def test_a_set_up_stopped_before_pip_was_there_begins_again(monkeypatch, tmp_path):
+    venv.create(tmp_path / "environment", with_pip=False, symlinks=True)
+    (tmp_path / "environment" / "left-over").write_text("")
+    monkeypatch.setattr(setup, "install", lambda *arguments: None)
+    monkeypatch.setattr(setup, "repair_torchaudio", lambda python: None)
     monkeypatch.chdir(ROOT)
-    assert not {"einops", "dvc-s3", "moto[server]", setup.UPSTREAM} & set(setup.project_requirements())
+    setup.make_environment(str(tmp_path / "environment"))
+    assert setup.imports(str(tmp_path / "environment" / "bin" / "python"), "pip")
+    assert not (tmp_path / "environment" / "left-over").exists()
+    marker = (tmp_path / "environment" / ".complete").read_text()
+    assert marker.splitlines()[1] == f"in {tmp_path / 'environment'}"
+    (tmp_path / "environment" / "kept").write_text("")
+    setup.make_environment(str(tmp_path / "environment"))
+    assert (tmp_path / "environment" / "kept").exists()
+
+
+def test_a_plain_set_up_installs_no_extras(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    asked = set(setup.project_table()["dependencies"])
+    assert not {"einops", "dvc-s3", "moto[server]", "pytest", "mypy", setup.UPSTREAM} & asked
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import yaml
+from ruamel.yaml import YAML
 
 from stages.core.errors import ParamsError, UserError
 from workflow import preset, summary
@@ -47,6 +48,20 @@ def test_overlay_that_would_not_pass_leaves_params_alone(folder, monkeypatch):
     monkeypatch.setattr(preset, "params_problems", lambda params: ["phases.lora.epochs: wrong"])
     (folder / "overlay.yaml").write_text("phases: {lora: {epochs: 0}}\n")
     with pytest.raises(ParamsError, match="phases.lora.epochs: wrong"):
+        preset.apply("overlay.yaml")
+    assert (folder / "params.yaml").read_text() == before
+
+
+def test_a_dump_that_ends_half_way_leaves_params_alone(folder, monkeypatch):
+    def dump(self, content, stream):
+        stream.write("phases:")
+        raise OSError("No space left on device")
+
+    before = (folder / "params.yaml").read_text()
+    monkeypatch.setattr(preset, "params_problems", lambda params: [])
+    monkeypatch.setattr(YAML, "dump", dump)
+    (folder / "overlay.yaml").write_text("phases: {lora: {epochs: 1}}\n")
+    with pytest.raises(OSError, match="No space left"):
         preset.apply("overlay.yaml")
     assert (folder / "params.yaml").read_text() == before
 

@@ -34,11 +34,17 @@ def refuse(question):
 
 
 @pytest.mark.parametrize("ask", [refuse, lambda question: {"results": [{}]}, lambda question: {"error": "no"},
-                                 lambda question: None])
+                                 lambda question: None, lambda question: {"results": [1, 2, 3]},
+                                 lambda question: {"results": [{"vulns": [{}]}, {}, {}]}])
 def test_an_audit_without_an_answer_says_that_nothing_is_known(capsys, ask):
     assert audit.report(PINS, ask) == 3
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith("audit: not done: ") and "unknown" in said.err
+
+
+def test_a_fault_of_the_audit_itself_is_no_missing_answer():
+    with pytest.raises(KeyError, match="name"):
+        audit.report(PINS, lambda question: question["name"])
 
 
 def test_the_audit_asks_nobody_else(monkeypatch):
