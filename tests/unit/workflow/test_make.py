@@ -14,20 +14,26 @@ def folder(tmp_path):
     return tmp_path
 
 
+def make(folder, *arguments, **environment):
+    """Type a command as in a shell of its own, also where make itself runs these tests."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
+    return subprocess.run(["make", *arguments], cwd=folder, env=inherited | environment, capture_output=True, text=True)
+
+
 def test_clean_leaves_the_locks_of_what_runs(folder):
     locks = [".pipeline/run.lock", ".pipeline/stages/finetune@lora.lock", ".snakemake/locks/0.input.lock"]
     others = [".pipeline/stamps/report", ".pipeline/logs/report.log", ".snakemake/metadata/a", ".ruff_cache/a"]
     for name in (*locks, *others):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("")
-    subprocess.run(["make", "clean"], cwd=folder, check=True)
+    assert make(folder, "clean").returncode == 0
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert left == {"Makefile", *locks}
     for name in locks:
         (folder / name).unlink()
-    subprocess.run(["make", "clean"], cwd=folder, check=True)
+    assert make(folder, "clean").returncode == 0
     assert [path.name for path in folder.iterdir()] == ["Makefile"]
-    subprocess.run(["make", "clean"], cwd=folder, check=True)
+    assert make(folder, "clean").returncode == 0
 
 
 @pytest.mark.parametrize("arguments, environment, said", [
@@ -40,25 +46,23 @@ def test_a_preset_is_taken_only_where_the_command_names_it(folder, arguments, en
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "$@"\n')
     python.chmod(0o755)
-    told = subprocess.run(["make", "-o", ".venv/.complete", "preset", *arguments], cwd=folder, text=True,
-                          env=os.environ | environment, capture_output=True, check=True)
-    assert told.stdout.strip() == said
+    told = make(folder, "-o", ".venv/.complete", "preset", *arguments, **environment)
+    assert told.returncode == 0 and told.stdout.strip() == said
 
 
 def test_an_environment_that_was_moved_is_told_and_one_that_is_linked_is_not(folder):
     made, elsewhere = folder / "made", folder / "else where"
     made.mkdir()
     (made / ".complete").write_text(f"9 seconds\nin {made}\n")
-    command = ["make", "clean"]
     (folder / ".venv").symlink_to(made)
-    subprocess.run(command, cwd=folder, check=True)
+    assert make(folder, "clean").returncode == 0
     made.rename(elsewhere)
     (folder / ".venv").unlink()
     (folder / ".venv").symlink_to(elsewhere)
-    told = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    told = make(folder, "clean")
     assert told.returncode != 0 and f".venv was made as {made}, which its commands name: rm -rf" in told.stderr
     (elsewhere / ".complete").write_text(f"9 seconds\nin {elsewhere}\n")
-    subprocess.run(command, cwd=folder, check=True)
+    assert make(folder, "clean").returncode == 0
 
 
 def test_the_graph_alone_goes_to_its_reader_and_what_went_wrong_to_the_user(folder):
@@ -66,5 +70,5 @@ def test_the_graph_alone_goes_to_its_reader_and_what_went_wrong_to_the_user(fold
     snakemake.parent.mkdir(parents=True)
     snakemake.write_text("#!/bin/sh\necho digraph; echo params.yaml: wrong >&2; exit 1\n")
     snakemake.chmod(0o755)
-    told = subprocess.run(["make", "-o", ".venv/.complete", "graph"], cwd=folder, capture_output=True, text=True)
+    told = make(folder, "-o", ".venv/.complete", "graph")
     assert told.returncode != 0 and told.stdout == "digraph\n" and "params.yaml: wrong" in told.stderr
