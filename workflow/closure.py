@@ -11,10 +11,9 @@ computes.
 import ast
 import sys
 from collections.abc import Iterable, Iterator
-from io import StringIO
 from pathlib import Path
 
-from stages.core.artifacts.files import write_text
+from stages.core.artifacts.files import whole_file
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "stages"
@@ -155,9 +154,8 @@ def write_deps(path: Path = ROOT / "dvc.yaml") -> list[str]:
             changed.append(name)
             deps[:] = wanted
     if changed:
-        text = StringIO()
-        yaml.dump(content, text)
-        write_text(path, text.getvalue())
+        with whole_file(path) as file:
+            yaml.dump(content, file)
     return changed
 
 

@@ -5,11 +5,10 @@ python -m workflow.preset FILE.yaml    the values of an overlay file change thos
 """
 
 import sys
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from stages.core.artifacts.files import write_text
+from stages.core.artifacts.files import whole_file, write_text
 from stages.core.errors import ParamsError, UserError
 from stages.core.params.strict import PARAMS_FILE, read_params
 from stages.schema import check_params, params_problems
@@ -63,9 +62,8 @@ def overlay(path: Path) -> None:
     problems = params_problems(content)
     if problems:
         raise ParamsError(f"{PARAMS_FILE} with {path}", problems)
-    changed = StringIO()
-    yaml.dump(content, changed)
-    write_text(PARAMS_FILE, changed.getvalue())
+    with whole_file(PARAMS_FILE) as file:
+        yaml.dump(content, file)
 
 
 def merge(content: Any, changes: dict[str, Any]) -> None:

@@ -11,12 +11,9 @@ import csv
 import io
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,9 +29,11 @@ from stages.core.params.strict import PARAMS_FILE, read_params
 from stages.core.tracking.mlflow_runs import stage_run
 from stages.core.tracking.mlflow_store import COMPARISON, UNRECORDED
 from stages.core.training.features import INDEX_FILE
+from stages.core.training.launcher import passing_signals, start
 
 START, FEATURES = Path("data/checkpoints/base"), Path("data/features")
 WORK = Path(".resume/compare_strategies")
+ERROR = "error: "
 FINETUNE, EVALUATE = "stages.finetune", "stages.evaluate_speech"
 COSTS = ("tokens_per_second", "peak_memory_gib", "training_memory_gib", "training_seconds", "trained_parameters")
 LARGEST = ("trained", "total", "peak_memory_gib", "training_memory_gib")
@@ -137,17 +136,17 @@ def start_command(run: Run, module: str, *arguments: Any) -> None:
     """Run a module to its end; what it says is shown with the run's name before it.
 
     Raises:
-        Diverged, UserError: it ended by its own error, told in its last line.
+        Diverged, UserError: it ended by its own error, told in its last line or, where a launcher adds its own, before.
         Interrupted: a signal ended it.
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     said = ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-                          env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True) as child, pass_on(child):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with start(command, {"PYTHONUNBUFFERED": "1"}, **streams) as child, passing_signals(child):
         assert child.stdout
         for line in child.stdout:
             if text := line.rstrip():
-                said = text
+                said = said if said.startswith(ERROR) and not text.startswith(ERROR) else text
                 print(f"{run.name:<28}{text}", flush=True)
         status = child.wait()
     if status < 0 or status > 128:
@@ -155,24 +154,6 @@ def start_command(run: Run, module: str, *arguments: Any) -> None:
     if status:
         kind = Diverged if status == Diverged.status else UserError
         raise kind(f"{run.name}: {module}: {said.removeprefix('error: ')}")
-
-
-@contextmanager
-def pass_on(child: subprocess.Popen[str]) -> Iterator[None]:
-    """Hand signals that ask to stop to the command, which saves its state and ends.
-
-    It stands in a session of its own, so that a terminal's Ctrl-C reaches it once: a second one would end it unsaved.
-    """
-    def hand(number: int, frame: Any) -> None:
-        if child.poll() is None:
-            child.send_signal(number)
-
-    before = {number: signal.signal(number, hand) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def read_curve(path: Path, phase: str, tokens_before: int) -> list[dict[str, str]]:

@@ -18,7 +18,8 @@ import yaml
 
 from stages.core.artifacts.files import output_folder, write_json
 from stages.core.params.command import run_command
-from stages.core.training.parallel import Processes, is_launched, join_processes, launch
+from stages.core.training.launcher import is_launched, launch, tell_status
+from stages.core.training.parallel import Processes, join_processes
 from stages.core.training.resume import ResumeStore
 from stages.finetune.assemble import build_loop, build_task, open_store
 from stages.finetune.command_line import Job, parse_job
@@ -65,4 +66,4 @@ def lead(job: Job, processes: Processes, store: ResumeStore) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(tell_status(run_command(main)))

@@ -14,7 +14,7 @@ import sys
 from stages.core.params.command import run_command
 from stages.core.params.shared import MachineConfig
 from stages.core.params.strict import load_section
-from stages.core.training.parallel import torchrun_line
+from stages.core.training.launcher import torchrun_line
 
 
 def main(argv: list[str] | None = None) -> int:

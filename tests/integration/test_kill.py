@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from engine_project import wait_for
 
+from stages.core.errors import Diverged
 from stages.core.params.shared import TrackingConfig
 from stages.core.tracking.mlflow_store import open_store
 from tests.tiny_job import make_workplace
@@ -53,8 +53,12 @@ def saved_step(folder: Path) -> int:
     return int(states[-1].stem.removeprefix("state-")) if states else -1
 
 
-def stop_at(folder: Path, step: int, number: signal.Signals) -> tuple[int, float, str]:
-    """Start the trainer and send it a signal once it has saved `step`; exit status, seconds it took, stderr."""
+def stop_at(folder: Path, step: int, number: signal.Signals, whole_job: bool = False) -> tuple[int, float, str]:
+    """Start the trainer and send it a signal once it has saved `step`; exit status, seconds it took, stderr.
+
+    Args:
+        whole_job: send it to every process that the trainer started too, as Slurm and systemd do.
+    """
     with subprocess.Popen(TRAIN, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True) as trainer:
         deadline = time.monotonic() + 120
@@ -62,7 +66,8 @@ def stop_at(folder: Path, step: int, number: signal.Signals) -> tuple[int, float
             time.sleep(0.001)
         assert trainer.poll() is None, "the trainer ended before it was stopped"
         began = time.monotonic()
-        trainer.send_signal(number)
+        for process in processes_in(folder) if whole_job else [trainer]:
+            process.send_signal(number)
         _, said = trainer.communicate(timeout=60)
         return trainer.returncode, time.monotonic() - began, said
 
@@ -103,10 +108,10 @@ def test_killed_trainings_end_in_the_bytes_of_an_undisturbed_one(place, monkeypa
 
 @pytest.mark.faults("SIGTERM to a training",
                     "saved in time, goes on at that step")
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_preempted_training_saves_in_the_time_it_is_given_and_continues(place, monkeypatch, processes):
+@pytest.mark.parametrize("processes, whole_job", [(1, False), (2, False), (2, True)])
+def test_a_preempted_training_saves_in_the_time_it_is_given_and_continues(place, monkeypatch, processes, whole_job):
     change_params(place, "machine", {"save_every_seconds": 0.5, "processes": processes})
-    status, seconds, said = stop_at(place, 20, signal.SIGTERM)
+    status, seconds, said = stop_at(place, 20, signal.SIGTERM, whole_job)
     assert status == 128 + signal.SIGTERM and seconds < GRACE_SECONDS
     at = saved_step(place)
     assert f"stopped by SIGTERM at step {at}" in said and not (place / "data/checkpoints/full").exists()
@@ -118,11 +123,19 @@ def test_a_preempted_training_saves_in_the_time_it_is_given_and_continues(place,
     assert [run.info.status for run in runs] == ["FINISHED"]
 
 
-def test_a_killed_launcher_leaves_no_process_that_trains_on(place):
+def test_a_killed_launcher_leaves_no_process_that_trains_on_and_the_next_start_waits_for_those(place):
     change_params(place, "machine", {"processes": 2})
     status, _, _ = stop_at(place, 5, signal.SIGKILL)
     assert status == -signal.SIGKILL
-    wait_for(lambda: not processes_in(place), seconds=GRACE_SECONDS)
+    assert "summary.json" in train(place)
+    assert not processes_in(place)
+
+
+def test_several_processes_end_with_the_status_and_the_words_of_the_one_that_failed(place):
+    change_params(place, "machine", {"processes": 2})
+    change_params(place, "finetune", {"gradient_norm_max": 1e-9, "skipped_steps_max": 1})
+    done = subprocess.run(TRAIN, cwd=place, env=environment(), capture_output=True, text=True)
+    assert done.returncode == Diverged.status and "error: more than skipped_steps_max = 1" in done.stderr
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from stages.core.training.launcher import SIGNALS, is_launched
 
 
 class Interruption:
@@ -16,7 +16,7 @@ class Interruption:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Catch the signals; a second one has its usual effect."""
+        """Catch the signals; a second one has its usual effect, unless a launcher passes on what all were sent."""
         before = {number: signal.signal(number, self._catch) for number in SIGNALS}
         try:
             yield
@@ -26,4 +26,5 @@ class Interruption:
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         self.number = number
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        if not is_launched():
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -4,12 +4,8 @@ DDP copies the model to every process; FSDP (Zhao et al., 2023; PyTorch's fully_
 and optimiser state between them, block by block.
 """
 
-import ctypes
 import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -92,7 +88,11 @@ def gradients_of_last_part(wrapped: nn.Module, is_last: bool) -> Iterator[None]:
 
 @contextmanager
 def join_processes() -> Iterator[Processes]:
-    """Take the place that the launcher's environment gives; alone where nobody launched."""
+    """Take the place that the launcher's environment gives; alone where nobody launched.
+
+    A group of gloo's stays until the process ends: its destructor waits, with Python's lock held, for threads that may
+    need that lock to let go of the last tensors, and the process would hang.
+    """
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
@@ -105,45 +105,8 @@ def join_processes() -> Iterator[Processes]:
     try:
         yield Processes(rank, count, device)
     finally:
-        distributed.destroy_process_group()
-
-
-def is_launched() -> bool:
-    """Whether a launcher has started this process as one of several."""
-    return "WORLD_SIZE" in os.environ
-
-
-def launch(processes: int, module: str, arguments: list[str]) -> int:
-    """Let torchrun start `processes` of `python -m module` on this machine; give its exit status.
-
-    A signal to stop is passed on, once, so that they save what they have. Should this process be killed, they stop too.
-    """
-    line = torchrun_line(processes, ("--standalone",), module, arguments)
-    child = subprocess.Popen(line, preexec_fn=end_with_parent, start_new_session=True)
-    passed_on: list[int] = []
-
-    def pass_on(number: int, frame: object) -> None:
-        if not passed_on:
-            child.send_signal(number)
-        passed_on.append(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, pass_on)
-    status = child.wait()
-    if status and passed_on:
-        return 128 + passed_on[0]
-    return status if status >= 0 else 128 - status
-
-
-def end_with_parent() -> None:
-    """Ask Linux for a SIGTERM to this process when its parent dies (prctl(2), PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-
-
-def torchrun_line(processes: int, where: Sequence[str], module: str, arguments: Sequence[str]) -> list[str]:
-    """The command that starts `processes` of `python -m module` here; `where` says how they find others."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", *where, f"--nproc-per-node={processes}"]
-    return [*torchrun, "-m", module, *arguments]
+        if cuda:
+            distributed.destroy_process_group()
 
 
 def whole(value: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from stages.core.errors import UserError
 
+WAIT_SECONDS = 30.0  # torchrun kills workers that have not ended so long after a signal
 Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
 
 
@@ -46,13 +47,15 @@ class ResumeStore:
     def lock(self) -> AbstractContextManager[Any]:
         """Hold this run's folder, so that no second process trains the same.
 
+        One whose launcher was killed is waited for while it saves and ends.
+
         Raises:
             UserError: another process holds it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock")
         try:
-            return lock.acquire(timeout=0)
+            return lock.acquire(timeout=WAIT_SECONDS)
         except Timeout:
             raise UserError(f"{self.folder}: another process is training this; wait for it or stop it") from None
 

@@ -12,7 +12,7 @@ import yaml
 
 from stages.compare_strategies import run as running
 from stages.compare_strategies.runs import Run, planned_runs, read_run
-from stages.core.errors import Diverged, Interrupted, UserError
+from stages.core.errors import Diverged, UserError
 from stages.core.params.strict import PARAMS_FILE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -82,7 +82,8 @@ def test_a_result_takes_its_place_and_the_work_is_forgotten(capsys):
 
 
 def test_a_training_that_diverges_is_a_result_and_any_other_failure_an_error(monkeypatch):
-    Path("diverges.py").write_text("import sys; print('error: more than skipped_steps_max = 10'); sys.exit(3)")
+    Path("diverges.py").write_text(
+        "import sys; print('error: more than skipped_steps_max = 10\\nthe launcher: failed'); sys.exit(3)")
     Path("fails.py").write_text("import sys; print('error: no such file'); sys.exit(2)")
     monkeypatch.setattr(running, "FINETUNE", "diverges")
     outcome = running.carry_out(RUN, {"phases": {}})
@@ -94,7 +95,8 @@ def test_a_training_that_diverges_is_a_result_and_any_other_failure_an_error(mon
         running.start_command(RUN, "fails")
 
 
-def test_a_signal_is_passed_on_and_the_command_may_save_before_it_ends():
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_signal_is_passed_on_and_the_command_may_save_before_it_ends_also_when_its_parent_is_killed(number, status):
     Path("waits.py").write_text(
         "import signal, sys, time\n"
         "def save(number, frame):\n    open('saved', 'w').close()\n    sys.exit(128 + number)\n"
@@ -108,10 +110,11 @@ def test_a_signal_is_passed_on_and_the_command_may_save_before_it_ends():
     while not Path("ready").exists():
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 128 + signal.SIGTERM
-    assert Path("saved").exists()
-    assert Interrupted(15).status == 128 + 15
+    process.send_signal(number)
+    assert process.wait(timeout=20) == status
+    while not Path("saved").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_resumed_phase_leaves_the_time_of_the_run_unmeasured():
