@@ -19,11 +19,14 @@ DVC_STAGE_LOCKS = Path(".dvc/tmp/rwlock")
 ASIDE = Path(".pipeline/damaged")
 
 
-def hold_run_lock(poll_seconds: float = 0.2) -> IO[str] | None:
+def hold_run_lock(waits: bool = True, poll_seconds: float = 0.2) -> IO[str] | None:
     """Take the lock of this working tree for the life of the process; the kernel frees it even after kill -9.
 
     Whoever holds it knows that Snakemake's own locks are left-overs of a killed run, and removes them. Where a living
     run has locked the tree nothing is taken: Snakemake then refuses to run, but still shows plans and graphs.
+
+    Args:
+        waits: for a run that has not locked the tree yet; or take nothing then either.
 
     Raises:
         UserError: the file system takes no locks.
@@ -35,7 +38,7 @@ def hold_run_lock(poll_seconds: float = 0.2) -> IO[str] | None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if any(SNAKEMAKE_LOCKS.glob("*")):
+            if not waits or any(SNAKEMAKE_LOCKS.glob("*")):
                 print("another snakemake is running here: its stamps are shown as they are", file=sys.stderr)
                 return None
             if not told:

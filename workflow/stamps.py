@@ -24,7 +24,7 @@ CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 SCHEDULE, COMPARISON = "dvc.yaml", "compare/dvc.yaml"
 LOCK_FILES = [Path(pipeline).with_suffix(".lock") for pipeline in (SCHEDULE, COMPARISON)]
 RECORDINGS = Path("data/recordings")
-SHORT_DRY_RUN = re.compile(r"-[pkF]*n[pkFq]*")
+SHORT_DRY_RUN = re.compile(r"-[pkfFq]*n[pkfFq]*")
 TELLING = {"--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--d3dag", "--summary", "-S",
            "--detailed-summary", "-D", "--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--report"}
 
@@ -57,7 +57,7 @@ class Stamps:
     def __init__(self, is_main_process: bool, pipelines: Sequence[str]):
         """Read the stage graph from DVC and, in the main process, draw the mirror.
 
-        Where Snakemake is asked for a plan or a graph alone, DVC's cache is not mended, and no stage waited for.
+        Where Snakemake is asked for a plan or a graph alone, nothing of DVC's is mended, and nothing waited for.
 
         Args:
             pipelines: whose stages are mirrored; stamps of others are left as they are.
@@ -71,10 +71,11 @@ class Stamps:
         from dvc.repo import Repo
 
         self._repo = Repo(".", _wait_for_lock=True)
-        self._lock = hold_run_lock() if is_main_process else None
         mends, alone = not only_tells(sys.argv[1:]), False
+        self._lock = hold_run_lock(waits=mends) if is_main_process else None
         if self._lock:
             alone = repair_stage_locks(self._repo.config["core"].get("hardlink_lock", False), waits=mends)
+        if self._lock and mends:
             set_aside_cut_lock_files(self._repo, LOCK_FILES)
         self._graph = self._read_graph()
         self._stages = {name_of(stage): stage for stage in self._graph}

@@ -69,7 +69,7 @@ def tree(whole, monkeypatch):
     """The same, to look at from within; the values need not make sense, only differ."""
     monkeypatch.chdir(whole.folder)
     monkeypatch.setattr(stamps, "check_params", dict)
-    monkeypatch.setattr(stamps, "hold_run_lock", lambda: True)
+    monkeypatch.setattr(stamps, "hold_run_lock", lambda waits: True)
     quick = parse_once(serialize.parse_yaml)
     for module in (strictyaml, serialize, serialize._yaml):
         monkeypatch.setattr(module, "parse_yaml", quick, raising=False)

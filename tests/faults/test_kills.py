@@ -17,16 +17,21 @@ def told(kills: list[Kill], struck: list[str]) -> str:
     return f"{len(struck)} of {len(kills)} kills struck ({counts}), seed {SEED}; the same bytes"
 
 
+def strike_stand_ins(project, finished, kills: list[Kill], **environment) -> list[str]:
+    """Kill, run on, and hold the outputs against those of an undisturbed run; gives whom the kills struck."""
+    print(f"seed {SEED}")
+    struck = run_through(project, kills, dict.fromkeys(SCHEDULE, STAND_IN_SECONDS), **environment)
+    assert outputs(project.folder) == outputs(finished.folder)
+    assert project.is_clean() and project.snakemake("--cores 2 all") == []
+    return struck
+
+
 @pytest.mark.faults("kill -9 of a stage, dvc, snakemake or all, at a random moment of every stage (stand-in stages)",
                     "the next run ends in the bytes of an undisturbed one; no lock needs a human")
 def test_stand_in_schedule_killed_ends_in_the_same_bytes(fresh_project, finished_project, full, seen):
-    print(f"seed {SEED}")
     kills = plan_kills(SEED, 2) if full else plan_kills(SEED, 1)[SEED % 3 :: 3]
-    seconds = dict.fromkeys(SCHEDULE, STAND_IN_SECONDS)
-    struck = run_through(fresh_project, kills, seconds, STAGE_SECONDS=str(STAND_IN_SECONDS))
+    struck = strike_stand_ins(fresh_project, finished_project, kills, STAGE_SECONDS=str(STAND_IN_SECONDS))
     assert len(struck) >= len(kills) * 3 // 4, "most kills must strike"
-    assert outputs(fresh_project.folder) == outputs(finished_project.folder)
-    assert fresh_project.is_clean() and fresh_project.snakemake("--cores 2 all") == []
     seen(told(kills, struck), len(struck))
 
 
@@ -34,12 +39,9 @@ def test_stand_in_schedule_killed_ends_in_the_same_bytes(fresh_project, finished
 @pytest.mark.faults("kill -9 of dvc or all while DVC records what a stage made (stand-in stages)",
                     "the next run ends in the bytes of an undisturbed one; no lock needs a human")
 def test_schedule_killed_while_its_results_are_recorded_ends_in_the_same_bytes(fresh_project, finished_project, seen):
-    print(f"seed {SEED}")
     kills = plan_late_kills(SEED)
-    struck = run_through(fresh_project, kills, dict.fromkeys(SCHEDULE, STAND_IN_SECONDS))
+    struck = strike_stand_ins(fresh_project, finished_project, kills)
     assert len(struck) >= len(kills) // 2, "half of the kills must strike"
-    assert outputs(fresh_project.folder) == outputs(finished_project.folder)
-    assert fresh_project.is_clean() and fresh_project.snakemake("--cores 2 all") == []
     seen(told(kills, struck), len(struck))
 
 

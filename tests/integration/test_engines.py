@@ -168,6 +168,9 @@ def test_a_lock_file_cut_short_costs_nothing(project):
         if content:
             assert "dvc.lock'" in project.run("dvc repro", status=255)
         assert project.snakemake() == [] and project.is_clean()
+    lock.write_text("sch")
+    assert "dvc.lock'" in project.run("snakemake -n all", status=1)
+    assert lock.read_text() == "sch"
 
 
 def test_killed_snakemake_leaves_a_tree_that_runs_again(project):

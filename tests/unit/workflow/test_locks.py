@@ -34,6 +34,13 @@ def test_run_lock_held_by_a_living_run_is_left_to_it(folder, capsys):
     held.close()
 
 
+def test_a_plan_does_not_wait_for_a_run_that_has_just_begun(capsys):
+    held = locks.hold_run_lock()
+    assert locks.hold_run_lock(waits=False) is None
+    assert "another snakemake is running here" in capsys.readouterr().err
+    held.close()
+
+
 @pytest.mark.parametrize("reason", [errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_told_and_not_waited_for(reason, monkeypatch):
     def refuse(file, operation):
