@@ -54,7 +54,7 @@ lint: $(TOOLS)  ## ruff, mypy, import laws, deps of dvc.yaml, params
 	@mypy
 	@python -m pytest -q tests/contract
 
-audit: $(READY)  ## known vulnerabilities of the pins, asked of osv.dev; exit status 3 where it cannot be asked
+audit: $(READY)  ## known vulnerabilities of the pins, asked of osv.dev; says so where it cannot be asked
 	@python -m workflow.audit
 
 licences: $(TOOLS)  ## docs/licences.md from what the installed packages say

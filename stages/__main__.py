@@ -9,13 +9,10 @@ signal N with its state saved, anything else a fault.
 
 import argparse
 import os
-import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from importlib import import_module
 
-from stages.core.errors import UserError
 from stages.core.params.command import run_command
 from stages.schema import STAGES, check_params
 from stages.undisturbed import undisturbed
@@ -58,24 +55,10 @@ def fill_in_key(options: list[str]) -> list[str]:
 def run_stage(stage: str, options: list[str]) -> int:
     """Validate the params file, then run a stage."""
     is_help = bool({"-h", "--help"} & set(options))
-    with nullcontext() if is_help else undisturbed(), disk_errors():
+    with nullcontext() if is_help else undisturbed():
         if not is_help:
             check_params()
         return 0 if stage == CHECK else int(import_module(f"stages.{stage}.__main__").main(options))
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Tell a write that the disk refused to a library as what it was, and not as a fault of the library."""
-    try:
-        yield
-    except Exception as error:
-        number = re.search(r"\(os error (\d+)\)", str(error))
-        if type(error).__name__ == "SafetensorError" and number:
-            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
-        if type(error).__name__ == "LibsndfileError" and "System error" in str(error):
-            raise UserError("a sound file: cannot write: the system refused it; is the disk full?") from error
-        raise
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ DVC hashes a stage's inputs when the stage has ended. An input that changed mean
 would go into dvc.lock and the run cache as what the outputs were made from. And a stage outlives a DVC that is killed:
 the next one must not write beside it.
 
-Like the runner this is no dependency of any stage: it decides whether a result counts, never what it is.
+Like the runner this is no dependency of any stage: it decides whether a result counts. Of what a result is made it only
+hands on DVC's hashes.
 """
 
 import json

@@ -8,6 +8,7 @@ Sent are names and versions of the pins, which are public, and nothing else.
 import json
 import sys
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -49,7 +50,7 @@ def report(packages: Mapping[str, str], ask: Ask) -> int:
     """Print what is known of the packages; give the exit status."""
     try:
         found = vulnerabilities(packages, ask)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         print(f"audit: not done: {SERVICE} gave no answer ({getattr(error, 'reason', None) or error}); whether any of "
               f"the {len(packages)} pins of {CONSTRAINTS} is vulnerable is unknown", file=sys.stderr)
         return UNASKED

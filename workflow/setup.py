@@ -6,6 +6,7 @@ python3 workflow/setup.py --interop [FOLDER]    add upstream's package to a made
 """
 
 import argparse
+import glob
 import os
 import platform
 import subprocess
@@ -17,6 +18,7 @@ from typing import NoReturn
 OLDEST_PYTHON = (3, 11)
 CONSTRAINTS = "constraints.txt"
 TORCH_PACKAGES = ("torch", "torchaudio")
+PACKAGES_OF_VENV = ("pip-", "setuptools-")
 DISABLED = ".disabled"  # suffix of torchaudio's libraries that do not load beside this torch
 UPSTREAM = "indextts2-inference"
 
@@ -50,6 +52,9 @@ def make_environment(folder: str) -> None:
     if not (os.path.exists(python) and imports(python, "pip")):
         say(f"creating {folder} with Python {platform.python_version()}")
         begun = os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+        packages = glob.glob(os.path.join(folder, "lib", "python*", "site-packages", "*.dist-info"))
+        if [path for path in packages if not os.path.basename(path).startswith(PACKAGES_OF_VENV)]:
+            fail(f"{folder} holds packages but no pip, so another tool made it; move it away, then: make setup")
         venv.create(folder, with_pip=True, symlinks=True, clear=begun)
     install(python, [pinned(name) for name in TORCH_PACKAGES])
     install(python, project_table()["dependencies"])

@@ -48,7 +48,8 @@ def asked_pipelines(arguments: Sequence[str]) -> tuple[str, ...]:
 
 def only_tells(arguments: Sequence[str]) -> bool:
     """Tell whether a command line of Snakemake asks for a plan, a graph or a list, and for nothing to be done."""
-    return any(argument.partition("=")[0] in TELLING or SHORT_DRY_RUN.fullmatch(argument) for argument in arguments)
+    return "--report-after-run" not in arguments and any(
+        argument.partition("=")[0] in TELLING or SHORT_DRY_RUN.fullmatch(argument) for argument in arguments)
 
 
 class Stamps:

@@ -142,13 +142,15 @@ def start_command(run: Run, module: str, *arguments: Any) -> None:
     command = [sys.executable, "-m", module, *map(str, arguments)]
     said = ""
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with start(command, {"PYTHONUNBUFFERED": "1"}, **streams) as child, passing_signals(child):
+    with start(command, {"PYTHONUNBUFFERED": "1"}, **streams) as child, passing_signals(child) as met:
         assert child.stdout
         for line in child.stdout:
             if text := line.rstrip():
                 said = said if said.startswith(ERROR) and not text.startswith(ERROR) else text
                 print(f"{run.name:<28}{text}", flush=True)
         status = child.wait()
+    if met and not status:
+        raise Interrupted(met[0])
     if status < 0 or status > 128:
         raise Interrupted(-status if status < 0 else status - 128)
     if status:

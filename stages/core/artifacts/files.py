@@ -35,13 +35,13 @@ def output_folder(path: Path) -> Iterator[Path]:
 
 def put_in_place(scratch: Path, path: Path) -> None:
     """Give a folder another's name; the old one steps aside whole before it is removed."""
+    old = path.with_name(f".{path.name}.old.partial")
+    shutil.rmtree(old, ignore_errors=True)
     if not os.path.lexists(path):
         os.replace(scratch, path)
         return
     if path.is_symlink() or not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(path))
-    old = path.with_name(f".{path.name}.old.partial")
-    shutil.rmtree(old, ignore_errors=True)
     os.replace(path, old)
     try:
         os.replace(scratch, path)

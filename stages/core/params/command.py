@@ -1,8 +1,11 @@
 """The command line that every stage shares."""
 
 import argparse
+import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from stages.core.errors import FULL_DISK, Interrupted, UserError
 
@@ -20,7 +23,8 @@ def run_command(main: Callable[[], int]) -> int:
     So does a disk without room, wherever a stage meets it.
     """
     try:
-        return main()
+        with disk_errors():
+            return main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.status
@@ -34,3 +38,17 @@ def run_command(main: Callable[[], int]) -> int:
         return UserError.status
     except KeyboardInterrupt:
         return 130
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Tell a write that the disk refused to a library as what it was, and not as a fault of the library."""
+    try:
+        yield
+    except Exception as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if type(error).__name__ == "SafetensorError" and number:
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        if type(error).__name__ == "LibsndfileError" and "System error" in str(error):
+            raise UserError("a sound file: cannot write: the system refused it; is the disk full?") from error
+        raise

@@ -61,7 +61,8 @@ def deliver(client: Any, batch: Sequence[Entry]) -> None:
             log = client.log_artifacts if Path(entry["path"]).is_dir() else client.log_artifact
             log(run_id, entry["path"], entry["folder"])
         case "end":
-            client.set_terminated(run_id, entry["status"], entry["end_time"])
+            if (client.get_run(run_id).info.end_time or 0) <= entry["end_time"]:  # else it went on, and ended anew
+                client.set_terminated(run_id, entry["status"], entry["end_time"])
         case "close":
             close_when_idle(client, entry["experiment"], run_id)
 

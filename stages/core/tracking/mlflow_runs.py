@@ -7,6 +7,7 @@
 A stage that DVC restores from its run cache does not execute, and so has no run.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ from stages.core.tracking.mlflow_store import (
     store_failures,
 )
 from stages.core.tracking.outbox import Nowhere, Outbox
-from stages.core.tracking.provenance import data_hashes, git_commit
+from stages.core.tracking.provenance import INPUTS, data_hashes, git_commit
 
 PARAM_CHARACTERS = 6000  # MLflow's limit of one value
 NOT_FOUND = 404
@@ -105,7 +106,8 @@ def stage_run(
     try_to_send_kept(client, tracking.uri)
     with store_failures(tracking):
         parent = parent_run(client, experiment, everything, parent_kind)
-        end_lost_runs(client, experiment, parent, stage)
+        if INPUTS in os.environ:
+            end_lost_runs(client, experiment, parent, stage)
         own, held = begin_run(client, experiment, parent, stage, run_id)
     outbox = Outbox(client, tracking.uri)
     run = StageRun(outbox, own, held, parent)

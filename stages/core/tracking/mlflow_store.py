@@ -153,7 +153,8 @@ def runs_underway(client: Any, experiment: str, parent: str) -> list[Any]:
 def end_lost_runs(client: Any, experiment: str, parent: str, stage: str) -> None:
     """Set the runs of a stage's earlier executions KILLED that ended without a word, as by kill -9.
 
-    DVC starts no stage twice at a time. One that lives all the same, on another machine, says at its end how it ended.
+    To be called under the stage's lock (stages/undisturbed.py): one that was started by hand may well live. One that
+    lives all the same, on another machine, says at its end how it ended.
     """
     for run in runs_underway(client, experiment, parent):
         if run.info.run_name == stage:

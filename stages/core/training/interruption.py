@@ -16,10 +16,17 @@ class Interruption:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Catch the signals; a second one has its usual effect, unless a launcher passes on what all were sent."""
+        """Catch the signals; a second one has its usual effect.
+
+        Not so in a process that was launched: its launcher passes on what all were sent, and sends a signal of its own
+        as soon as one of them has ended. The others have yet to save and to tell how it ended.
+        """
         before = {number: signal.signal(number, self._catch) for number in SIGNALS}
         try:
             yield
+        except BaseException:
+            before = {} if is_launched() else before
+            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -7,29 +7,30 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STATUS_FILE = "AMHARIC_STATUS_FILE"
+SAVE_SECONDS = 300  # that processes have to save and end; torchrun's own 30 are few for a large model's state
 
 
 def launch(processes: int, module: str, arguments: Sequence[str]) -> int:
     """Let torchrun start `processes` of `python -m module` on this machine.
 
     Returns:
-        The exit status of the process that failed first, as it told by `tell_status`; torchrun's own is always 1.
+        The exit status that the processes told last by `tell_status`; torchrun's own is 1 for all.
     """
     line = torchrun_line(processes, ("--standalone",), module, arguments)
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "status"
         with start(line, {STATUS_FILE: str(told)}) as child, passing_signals(child) as passed:
             status = child.wait()
-        if status and passed:
-            return 128 + passed[0]
         if status and told.is_file():
             return int(told.read_text(encoding="ascii"))
+        if status and passed:
+            return 128 + passed[0]
     return status if status >= 0 else 128 - status
 
 
@@ -37,8 +38,9 @@ def tell_status(status: int) -> int:
     """Tell `launch` the exit status with which one of its processes is about to fail; give it back."""
     if status and STATUS_FILE in os.environ:
         partial = Path(f"{os.environ[STATUS_FILE]}.{os.getpid()}")
-        partial.write_text(str(status), encoding="ascii")
-        partial.rename(os.environ[STATUS_FILE])
+        with suppress(OSError):
+            partial.write_text(str(status), encoding="ascii")
+            partial.rename(os.environ[STATUS_FILE])
     return status
 
 
@@ -50,7 +52,7 @@ def is_launched() -> bool:
 def torchrun_line(processes: int, where: Sequence[str], module: str, arguments: Sequence[str]) -> list[str]:
     """The command that starts `processes` of `python -m module` here; `where` says how they find others."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", *where, f"--nproc-per-node={processes}"]
-    return [*torchrun, "-m", module, *arguments]
+    return [*torchrun, f"--shutdown-timeout={SAVE_SECONDS}", "-m", module, *arguments]
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], **options: Any) -> subprocess.Popen[str]:

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stages.core.errors import UserError
+from stages.core.training.launcher import SAVE_SECONDS
 
-WAIT_SECONDS = 30.0  # torchrun kills workers that have not ended so long after a signal
 Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
 
 
@@ -54,8 +54,11 @@ class ResumeStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock")
+        with suppress(Timeout):
+            return lock.acquire(timeout=0)
+        print(f"waiting for another process that trains {self.folder}, should it be about to end", file=sys.stderr)
         try:
-            return lock.acquire(timeout=WAIT_SECONDS)
+            return lock.acquire(timeout=SAVE_SECONDS)
         except Timeout:
             raise UserError(f"{self.folder}: another process is training this; wait for it or stop it") from None
 
@@ -107,8 +110,11 @@ class ResumeStore:
 
         This run's own state stays, even finished: it is what a kill between training and the engine's commit needs.
         """
-        others = {path.parent: path.stat().st_mtime for path in self.folder.parent.glob("*/state-*.safetensors")
-                  if path.parent != self.folder}
+        others = {}
+        for path in self.folder.parent.glob("*/state-*.safetensors"):
+            with suppress(FileNotFoundError):
+                others[path.parent] = path.stat().st_mtime
+        others.pop(self.folder, None)
         for folder in sorted(others, key=lambda folder: others[folder])[:-1]:
             with suppress(Timeout), FileLock(folder / "lock", timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)

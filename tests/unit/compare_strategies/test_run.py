@@ -95,11 +95,14 @@ def test_a_training_that_diverges_is_a_result_and_any_other_failure_an_error(mon
         running.start_command(RUN, "fails")
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)])
-def test_a_signal_is_passed_on_and_the_command_may_save_before_it_ends_also_when_its_parent_is_killed(number, status):
+@pytest.mark.parametrize("number, ends_with, status", [
+    (signal.SIGTERM, "128 + number", 128 + signal.SIGTERM), (signal.SIGTERM, "0", 128 + signal.SIGTERM),
+    (signal.SIGKILL, "128 + number", -signal.SIGKILL)])
+def test_a_signal_is_passed_on_and_the_command_may_save_before_it_ends_also_when_its_parent_is_killed(
+        number, ends_with, status):
     Path("waits.py").write_text(
         "import signal, sys, time\n"
-        "def save(number, frame):\n    open('saved', 'w').close()\n    sys.exit(128 + number)\n"
+        "def save(number, frame):\n    open('saved', 'w').close()\n    sys.exit(" + ends_with + ")\n"
         "signal.signal(signal.SIGTERM, save)\nopen('ready', 'w').close()\ntime.sleep(60)\n")
     code = ("from tests.unit.compare_strategies.test_run import RUN\n"
             "from stages.compare_strategies import run\n"

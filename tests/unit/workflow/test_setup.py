@@ -93,6 +93,16 @@ def test_a_set_up_stopped_before_pip_was_there_begins_again(monkeypatch, tmp_pat
     assert (tmp_path / "environment" / "kept").exists()
 
 
+def test_an_environment_of_another_tool_is_left_alone(tmp_path, capsys):
+    folder = tmp_path / "environment"
+    venv.create(folder, with_pip=False, symlinks=True)
+    [packages] = folder.glob("lib/python*/site-packages")
+    (packages / "numpy-2.0.dist-info").mkdir()
+    with pytest.raises(SystemExit, match="holds packages but no pip, so another tool made it"):
+        setup.make_environment(str(folder))
+    assert (packages / "numpy-2.0.dist-info").exists()
+
+
 def test_a_plain_set_up_installs_no_extras(monkeypatch):
     monkeypatch.chdir(ROOT)
     asked = set(setup.project_table()["dependencies"])

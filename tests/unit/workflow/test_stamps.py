@@ -64,6 +64,7 @@ def test_the_comparison_is_looked_at_only_where_something_of_it_is_asked_for(arg
     (["-n", "all"], True), (["-np"], True), (["-nq"], True), (["-nf"], True), (["--dry-run"], True),
     (["--dag=dot"], True), (["--summary", "all"], True), (["--cores", "8", "all"], False), (["-call"], False),
     (["-c", "8", "-k"], False), (["--notemp", "-j1"], False), (["--unlock"], False), (["-Fp", "all"], False),
+    (["--report", "page.html"], True), (["--report", "page.html", "--report-after-run"], False),
 ])
 def test_a_plan_is_told_from_a_run(arguments, tells):
     assert stamps.only_tells(arguments) == tells

@@ -1,6 +1,7 @@
 """The audit of the pins, and the table of their licences."""
 
 import re
+from http.client import IncompleteRead
 from pathlib import Path
 from urllib.error import URLError
 
@@ -33,9 +34,13 @@ def refuse(question):
     raise URLError("Name or service not known")
 
 
-@pytest.mark.parametrize("ask", [refuse, lambda question: {"results": [{}]}, lambda question: {"error": "no"},
-                                 lambda question: None, lambda question: {"results": [1, 2, 3]},
-                                 lambda question: {"results": [{"vulns": [{}]}, {}, {}]}])
+def break_off(question):
+    raise IncompleteRead(b"{")
+
+
+@pytest.mark.parametrize("ask", [
+    refuse, break_off, lambda question: {"results": [{}]}, lambda question: {"error": "no"}, lambda question: None,
+    lambda question: {"results": [1, 2, 3]}, lambda question: {"results": [{"vulns": [{}]}, {}, {}]}])
 def test_an_audit_without_an_answer_says_that_nothing_is_known(capsys, ask):
     assert audit.report(PINS, ask) == 3
     said = capsys.readouterr()

@@ -26,6 +26,13 @@ def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_the_old_folder_that_a_kill_left_aside_goes_with_the_next_one(tmp_path):
+    (tmp_path / ".out.old.partial").mkdir()
+    with output_folder(tmp_path / "out"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path):
     with output_folder(tmp_path / "out") as folder:
         (folder / "good").touch()

@@ -13,8 +13,10 @@ import yaml
 from stages.core.errors import Interrupted, UserError
 from stages.core.params.shared import TrackingConfig
 from stages.core.tracking import kept, outbox
+from stages.core.tracking.delivery import deliver, end_entry
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
 from stages.core.tracking.mlflow_store import COMPARISON, PARENT_TAG, SCHEDULE, open_store, params_hash, schedule_name
+from stages.core.tracking.provenance import INPUTS
 from tests.tiny_store import PARAMS, lay_out, runs
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -64,7 +66,9 @@ def test_a_stage_that_a_signal_stopped_is_killed_not_failed(client):
     assert {held.info.status for held in runs(client)} == {"KILLED"}
 
 
-def test_a_stage_that_ended_without_a_word_is_killed_when_it_starts_again_and_keeps_no_schedule_open(client):
+def test_a_stage_that_ended_without_a_word_is_killed_when_dvc_starts_it_again_and_keeps_no_schedule_open(
+        client, monkeypatch):
+    monkeypatch.setenv(INPUTS, "{}")
     lost = (
         "import os, signal; from stages.core.tracking.mlflow_runs import stage_run\n"
         "with stage_run('train_vocabulary', {}): os.kill(os.getpid(), signal.SIGKILL)"
@@ -77,6 +81,21 @@ def test_a_stage_that_ended_without_a_word_is_killed_when_it_starts_again_and_ke
         told = {run: client.get_run(run).info.status for run in (first.info.run_id, living.id, second.id)}
     assert list(told.values()) == ["KILLED", "RUNNING", "RUNNING"] and first.info.run_id != second.id
     assert sorted(run.info.status for run in runs(client)) == ["FINISHED", "FINISHED", "FINISHED", "KILLED"]
+
+
+def test_a_stage_started_by_hand_beside_another_leaves_its_run_alone(client):
+    with stage_run("finetune@lora", {}) as first, stage_run("finetune@lora", {}):
+        assert client.get_run(first.id).info.status == "RUNNING"
+
+
+def test_the_end_of_an_attempt_that_is_sent_late_does_not_hide_how_the_run_ended(client):
+    with pytest.raises(Interrupted), stage_run("finetune@lora", {}) as first:
+        raise Interrupted(15, step=3)
+    late = end_entry(first.id, "KILLED") | {"end_time": 1}
+    with stage_run("finetune@lora", {}, run_id=first.id):
+        pass
+    deliver(client, [late])
+    assert {held.info.status for held in runs(client)} == {"FINISHED"}
 
 
 def test_final_results_do_not_hide_that_another_stage_failed(client):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from stages.core.errors import UserError
+from stages.core.training import resume
 from stages.core.training.resume import ResumeStore, fingerprint
 
 
@@ -16,9 +17,15 @@ def test_state_comes_back_as_it_was(tmp_path):
     assert torch.equal(tensors["weight"], torch.arange(3.0)) and state == {"step": 4, "curve": [{"loss": 0.1}]}
 
 
-def test_a_second_process_is_refused(tmp_path):
-    with ResumeStore(tmp_path).lock(), pytest.raises(UserError, match="another process"), ResumeStore(tmp_path).lock():
-        pass
+def test_a_second_process_waits_with_a_word_for_one_that_may_be_about_to_end_and_is_then_refused(
+        tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(resume, "SAVE_SECONDS", 0.2)
+    with ResumeStore(tmp_path).lock():
+        with pytest.raises(UserError, match="another process is training this"), ResumeStore(tmp_path).lock():
+            pass
+        assert "waiting for another process" in capsys.readouterr().err
+    with ResumeStore(tmp_path).lock():
+        assert capsys.readouterr().err == ""
 
 
 def test_the_fingerprint_knows_params_and_bytes(tmp_path):
