@@ -16,7 +16,7 @@ os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["
 from stages.core.errors import UserError
 from stages.core.params.strict import read_params
 from workflow.cores import has_gpu, training_gpus, usable_cores
-from workflow.stamps import COMPARISON, Stamps, asked_pipelines, stamp_path
+from workflow.stamps import COMPARISON, FIXED_TIME, Stamps, asked_pipelines, stamp_path
 
 try:
     stamps = Stamps(workflow.is_main_process, asked_pipelines(sys.argv[1:]))
@@ -32,8 +32,10 @@ if workflow.resource_settings.nodes is None:
 
 # A signal that asks a training to save and stop must not take away the pipe that it still speaks into.
 TEE = "(trap '' INT TERM; exec tee {log})"
+# Snakemake fails a job whose stamp is older than those it needs, as where two machines' clocks differ: DVC alone decides.
+AGE = f'for stamp in {{input:q}}; do touch -d @{FIXED_TIME} "$stamp"; done'
 # DVC looks whether the stage is stale, takes it from the run cache if it can, and runs it if it must.
-REPRODUCE = f"dvc --wait-for-lock repro {stamps.pull_option} -s {{params.stage:q}} 2>&1 | {TEE}"
+REPRODUCE = f"dvc --wait-for-lock repro {stamps.pull_option} -s {{params.stage:q}} 2>&1 | {TEE} && {AGE}"
 
 
 include: "workflow/rules/corpus.smk"

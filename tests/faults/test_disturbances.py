@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from contextlib import suppress
 
 import pytest
 from engine_project import GIT, EngineProject, set_polish_epochs, wait_for
@@ -10,6 +12,7 @@ from tests.faults.kills import said, start
 from tests.faults.outputs import outputs
 
 GUARDED = {"GUARDED": "1"}
+DAY_SECONDS = 86_400
 
 
 def began(project: EngineProject, stage: str) -> bool:
@@ -83,6 +86,20 @@ def test_a_stage_that_outlived_its_dvc_is_waited_for(project):
     spans = [line.split() for line in project.executions() if line.startswith("finetune@polish")][-2:]
     assert float(spans[0][2]) <= float(spans[1][1]), "both wrote at once"
     assert project.is_clean()
+
+
+@pytest.mark.full
+@pytest.mark.faults("the clock set back by a day while a stage runs (all files made until then a day ahead)",
+                    "the schedule ends; nothing is left to run, the same bytes")
+def test_a_clock_set_back_in_mid_run_disturbs_nothing(fresh_project, finished_project):
+    engine = start(fresh_project, "snakemake --cores 2 all", STAGE_SECONDS="3", SLOW_STAGE="train_vocabulary", **GUARDED)
+    wait_for(lambda: began(fresh_project, "train_vocabulary"))
+    for path in fresh_project.folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            os.utime(path, times=(time.time() + DAY_SECONDS,) * 2, follow_symlinks=False)
+    assert engine.wait(120) == 0, said(fresh_project)
+    assert fresh_project.snakemake("--cores 2 all") == fresh_project.dvc() == [] and fresh_project.is_clean()
+    assert outputs(fresh_project.folder) == outputs(finished_project.folder)
 
 
 @pytest.mark.full
