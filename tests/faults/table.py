@@ -47,7 +47,8 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         """What a reader is shown."""
-        seen = "; ".join(self.seen) or f"as it must be, in {self.tests} test{'s' * (self.tests > 1)}"
+        plainly = f"as it must be, in {self.tests} test{'s' * (self.tests > 1)}" if self.outcome == "passed" else ""
+        seen = "; ".join(self.seen) or plainly
         return self.scenario, self.must_hold, HELD[self.outcome], seen, f"{self.seconds:.0f}"
 
 

@@ -39,7 +39,7 @@ def refuse_large_files(largest_bytes: int = LARGEST_FILE_BYTES) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.faults("no room on the disk, in every stage (a limit on the size of files)",
+@pytest.mark.faults("no room on the disk, in every stage (a limit on the size of files, real stages)",
                     "one line says so, exit status 2; the outputs are as they were")
 def test_a_full_disk_is_one_line_in_every_stage_and_changes_no_output(unrecorded, seen):
     shutil.rmtree(unrecorded.folder / ".resume", ignore_errors=True)
@@ -57,7 +57,7 @@ def test_a_full_disk_is_one_line_in_every_stage_and_changes_no_output(unrecorded
 
 
 @pytest.mark.full
-@pytest.mark.faults("data/ read-only", "one line says so, exit status 2")
+@pytest.mark.faults("data/ read-only (real stages)", "one line says so, exit status 2")
 def test_a_read_only_folder_is_one_line(unrecorded):
     if subprocess.run([*READ_ONLY, "true"], cwd=unrecorded.folder, capture_output=True).returncode:
         pytest.skip("this system lets nobody mount a folder")
