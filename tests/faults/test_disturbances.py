@@ -92,7 +92,8 @@ def test_a_stage_that_outlived_its_dvc_is_waited_for(project):
 @pytest.mark.faults("the clock set back by a day while a stage runs (all files made until then a day ahead)",
                     "the schedule ends; nothing is left to run, the same bytes")
 def test_a_clock_set_back_in_mid_run_disturbs_nothing(fresh_project, finished_project):
-    engine = start(fresh_project, "snakemake --cores 2 all", STAGE_SECONDS="3", SLOW_STAGE="train_vocabulary", **GUARDED)
+    engine = start(fresh_project, "snakemake --cores 2 all", STAGE_SECONDS="3", SLOW_STAGE="train_vocabulary",
+                   **GUARDED)
     wait_for(lambda: began(fresh_project, "train_vocabulary"))
     for path in fresh_project.folder.rglob("*"):
         with suppress(FileNotFoundError):

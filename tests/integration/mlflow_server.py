@@ -21,16 +21,17 @@ def free_port() -> int:
 
 
 class Server:
-    """A tracking server over sqlite in a folder; it can be killed and started again at the same address."""
+    """A tracking server over a database, sqlite in its folder if none is named; it can be killed and started again."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, database: str | None = None):
         self.folder, self.port = folder, free_port()
+        self.database = database or f"sqlite:///{folder}/mlflow.db"
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port),
-                   "--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db",
+                   "--workers", "1", "--backend-store-uri", self.database,
                    "--artifacts-destination", str(self.folder / "artifacts")]
         with open(self.folder / "log", "a") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True,

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 from mlflow_server import Server, SlowProxy
+from postgres import Postgres, what_is_missing
 
 from stages.core.tracking.mlflow_store import PARENT_TAG
 from stages.core.tracking.outbox import SEND_SECONDS
@@ -38,11 +39,36 @@ def server(tmp_path_factory):
     server.kill()
 
 
+@pytest.fixture(scope="module")
+def database():
+    if what_is_missing():
+        pytest.skip(f"needs {what_is_missing()}")
+    database = Postgres()
+    database.start()
+    yield database
+    database.remove()
+
+
+@pytest.fixture(scope="module")
+def over_postgres(database, tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"), database.uri)
+    server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture
 def place(tmp_path, server):
     """A phase of 400 steps that logs every step, saved as often as can be."""
     make_workplace(tmp_path)
     lay_out(tmp_path, server.uri)
+    return tmp_path
+
+
+@pytest.fixture
+def place_over_postgres(tmp_path, over_postgres):
+    make_workplace(tmp_path)
+    lay_out(tmp_path, over_postgres.uri)
     return tmp_path
 
 
@@ -136,15 +162,25 @@ def test_a_server_that_is_down_at_the_start_is_told_before_anything_is_trained(t
 @pytest.mark.faults("MLflow server: killed in mid-run, back before the end",
                     "training goes on, one warning, the record is whole")
 def test_a_server_killed_in_mid_run_misses_nothing_when_it_is_back(place, server):
+    run_through_an_outage(place, server, server)
+
+
+@pytest.mark.faults("MLflow server over Postgres: the database killed in mid-run, back before the end",
+                    "training goes on, one warning, the record is whole")
+def test_a_database_killed_in_mid_run_misses_nothing_when_it_is_back(place_over_postgres, over_postgres, database):
+    run_through_an_outage(place_over_postgres, over_postgres, database)
+
+
+def run_through_an_outage(place, server, killed):
     training = Training(place)
     training.wait_until(lambda: training.step() > 20)
-    server.kill()
+    killed.kill()
     training.pause()
     training.wait_until(lambda: OUTAGE in training.said)
     met = training.step()
     training.wait_until(lambda: training.step() > met)
     training.process.send_signal(signal.SIGSTOP)
-    server.start()
+    killed.start()
     training.process.send_signal(signal.SIGCONT)
     assert training.end() == 0
     assert_whole(server, place)
@@ -207,6 +243,16 @@ def test_a_preempted_phase_continues_its_run_on_the_server(place, server):
 @pytest.mark.faults("MLflow server: four stages at the same time",
                     "each its run, under one parent")
 def test_stages_at_the_same_time_share_one_schedule(place, server):
+    run_four_stages_at_once(place, server)
+
+
+@pytest.mark.faults("MLflow server over Postgres: four stages at the same time",
+                    "each its run, under one parent")
+def test_stages_at_the_same_time_share_one_schedule_in_postgres(place_over_postgres, over_postgres):
+    run_four_stages_at_once(place_over_postgres, over_postgres)
+
+
+def run_four_stages_at_once(place, server):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     stages = [subprocess.Popen([sys.executable, "-c", CONCURRENT.format(number)], cwd=place, env=environment)
               for number in range(4)]
