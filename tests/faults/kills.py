@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,10 @@ from engine_project import WHOLE_SCHEDULE, EngineProject
 
 STAGE, DVC, SNAKEMAKE, ALL = VICTIMS = ("the stage", "dvc", "snakemake", "all of them")
 SCHEDULE = tuple(stage.replace("@base", "_base") for stage in WHOLE_SCHEDULE)
+STAND_IN_RUNS = [f"compare_strategies@{strategy}-{corpus}-1"
+                 for strategy in ("hybrid", "lora") for corpus in ("large", "small")]
+STAND_IN_RATES = [f"compare_strategies_rates@{strategy}-rate-0.3" for strategy in ("hybrid", "lora")]
+COMPARISON = ("compare_strategies_plan", *STAND_IN_RUNS, *STAND_IN_RATES, "compare_strategies_table")
 SECONDS_MAX = 1500
 RECORDING_SECONDS = 0.5  # what DVC takes to hash the stand-ins' outputs and to write dvc.lock
 
@@ -32,13 +36,13 @@ class Kill:
     late: bool = False
 
 
-def plan_kills(seed: int, each: int) -> list[Kill]:
+def plan_kills(seed: int, each: int, stages: Sequence[str] = SCHEDULE) -> list[Kill]:
     """Draw so many kills of every stage, the victims taking turns; a stage that goes on where it was has less to do."""
     random = Random(seed)
-    turns = [*VICTIMS] * each * len(SCHEDULE)
+    turns = [*VICTIMS] * each * len(stages)
     turn = len(VICTIMS)
     return [Kill(stage, turns[position * each + number + position // turn], random.random() * 0.7 / (number + 1))
-            for position, stage in enumerate(SCHEDULE) for number in range(each)]
+            for position, stage in enumerate(stages) for number in range(each)]
 
 
 def plan_late_kills(seed: int) -> list[Kill]:
@@ -89,13 +93,13 @@ def strike(engine: subprocess.Popen, stage: psutil.Process, kill: Kill, seconds:
     return victim
 
 
-def run_through(project: EngineProject, kills: list[Kill], seconds_of: dict[str, float],
+def run_through(project: EngineProject, kills: list[Kill], seconds_of: dict[str, float], target: str = "all",
                 **environment: str) -> list[str]:
     """Run `snakemake --cores 2 all` again and again, killed once for each of the kills; who was struck.
 
     A stage that a kill has failed is left aside by Snakemake, which goes on with the others: so may the kills.
     """
-    command = "snakemake --cores 2 all"
+    command = f"snakemake --cores 2 {target}"
     engines = [start(project, command, **environment)]
     struck, waiting, deadline = [], list(kills), time.monotonic() + SECONDS_MAX
     while waiting:
@@ -146,4 +150,4 @@ def stages_of(project: EngineProject) -> Iterator[tuple[psutil.Process, str]]:
         if (process.info["cmdline"] or [])[1:3] == ["-m", "stages"]:
             with suppress(psutil.Error):
                 if Path(process.cwd()) == project.folder and process.status() != psutil.STATUS_ZOMBIE:
-                    yield process, process.environ().get("DVC_STAGE", "")
+                    yield process, process.environ().get("DVC_STAGE", "").rpartition(":")[2]

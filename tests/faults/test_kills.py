@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.kills import SCHEDULE, Kill, plan_kills, plan_late_kills, run_through
+from tests.faults.kills import COMPARISON, SCHEDULE, Kill, plan_kills, plan_late_kills, run_through
 from tests.faults.outputs import outputs
 
 SEED = time.time_ns() % 10_000
@@ -32,6 +32,22 @@ def test_stand_in_schedule_killed_ends_in_the_same_bytes(fresh_project, finished
     kills = plan_kills(SEED, 2) if full else plan_kills(SEED, 1)[SEED % 3 :: 3]
     struck = strike_stand_ins(fresh_project, finished_project, kills, STAGE_SECONDS=str(STAND_IN_SECONDS))
     assert len(struck) >= len(kills) * 3 // 4, "most kills must strike"
+    seen(told(kills, struck), len(struck))
+
+
+@pytest.mark.full
+@pytest.mark.faults("kill -9 of a stage, dvc, snakemake or all, at a random moment of every stage of a comparison "
+                    "(stand-in stages)", "the next run ends in the bytes of an undisturbed one; no lock needs a human")
+def test_stand_in_comparison_killed_ends_in_the_same_bytes(finished_project, tmp_path, seen):
+    print(f"seed {SEED}")
+    undisturbed, killed = (finished_project.copy(tmp_path / name) for name in ("undisturbed", "killed"))
+    undisturbed.snakemake("--cores 2 compare")
+    kills = plan_kills(SEED, 1, COMPARISON)
+    struck = run_through(killed, kills, dict.fromkeys(COMPARISON, STAND_IN_SECONDS), "compare",
+                         STAGE_SECONDS=str(STAND_IN_SECONDS))
+    assert len(struck) >= len(kills) * 3 // 4, "most kills must strike"
+    assert outputs(killed.folder) == outputs(undisturbed.folder)
+    assert killed.is_clean("compare/dvc.yaml") and killed.snakemake("--cores 2 compare") == []
     seen(told(kills, struck), len(struck))
 
 
