@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stages.core.artifacts.files import below, output_folder, read_jsonl, write_json, write_jsonl
+from stages.core.artifacts.code import code_hash
+from stages.core.artifacts.files import below, file_states, output_folder, read_jsonl, write_json, write_jsonl
 from stages.core.artifacts.progress import Progress
 from stages.core.artifacts.text_settings import KEY, read_with
 from stages.core.errors import UserError
-from stages.core.model import adapter as model_code
 from stages.core.model.adapter import load_adapter
 from stages.core.model.checkpoint import load_conditioner
 from stages.core.model.settings import BaseSettings, GptSettings, read_settings
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         store = open_store(base, config, manifest, device)
         with store.lock():
             summary = extract_corpus(base, config, manifest, store, device)
-        store.forget()
+            store.forget_others()
         run.log_metrics({"utterances": summary["utterances"], "code_tokens": summary["code_tokens"],
                          "text_tokens": summary["text_tokens"]}, step=0)
     print(f"{OUTPUT}: {summary}")
@@ -59,11 +59,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def open_store(base: Path, config: Config, manifest: Rows, device: torch.device) -> ShardStore:
     """Where this very run keeps its shards: other params, inputs or code are another folder."""
-    code = [path for folder in (Path(__file__).parent, Path(model_code.__file__).parent)
-            for path in sorted(folder.glob("*.py"))]
-    read = [CORPUS / "manifest.jsonl", VOCABULARY / "bpe.model", *code]
-    known_by_date = [*sorted(base.rglob("*")), *(below(CORPUS, row["audio"]) for row in manifest)]
-    return ShardStore(RESUME, run_key([config.model_dump(), device.type], read, known_by_date))
+    code = code_hash("stages.extract_features.__main__")
+    read = [CORPUS / "manifest.jsonl", VOCABULARY / "bpe.model"]
+    known_by_date = [base, *(below(CORPUS, row["audio"]) for row in manifest)]
+    states = file_states(known_by_date)
+    return ShardStore(RESUME, run_key([config.model_dump(), device.type, code], read, states), states)
 
 
 def extract_corpus(
@@ -83,7 +83,7 @@ def extract_corpus(
         if name not in lines:
             extractor = extractor or make_extractor(base, settings, config, device)
             kept, lines[name] = extract_shard(name, rows, extractor, settings.gpt, progress)
-            store.save(name, kept, lines[name])
+            store.save(name, kept, lines[name], [below(CORPUS, row["audio"]) for row in rows])
     with output_folder(OUTPUT) as folder:
         store.hand_over(folder)
         return write_lists(folder, [lines[name] for name, _ in parts],

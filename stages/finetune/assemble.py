@@ -6,6 +6,7 @@ from pathlib import Path
 import sentencepiece
 import torch
 
+from stages.core.artifacts.code import code_hash
 from stages.core.artifacts.text_settings import require_same_text
 from stages.core.errors import UserError
 from stages.core.model.checkpoint import WEIGHTS_FILE, load_base, load_phase
@@ -24,19 +25,20 @@ from stages.finetune.trainee import Trainee, prepare_model
 
 
 def open_store(job: Job, processes: Processes) -> ResumeStore:
-    """Where this very run keeps its state: another setting of the phase or another input is another folder.
+    """Where this very run keeps its state: another setting of the phase, input or code is another folder.
 
     The section `machine` is no part of it, so that a run may go on with other processes or micro-batches; nor is where
     the start lies: the same weights through a gate are the same start.
     """
-    key = None
+    inputs = [job.start / WEIGHTS_FILE, job.train.parent, job.validation.parent, job.base / "config.yaml"]
+    key, read = None, list(dict.fromkeys(inputs)) if processes.is_main else []
     if processes.is_main:
-        inputs = [job.start / WEIGHTS_FILE, job.train.parent, job.validation.parent, job.base / "config.yaml"]
         names = [job.train.name, job.validation.name]
         phase = job.phase.model_dump(exclude={"start_from"})
-        settings = [phase, job.config.model_dump(), *names, job.tokens_max]
-        key = fingerprint(settings, list(dict.fromkeys(inputs)))
-    return ResumeStore(job.resume / f"finetune@{job.name}" / processes.from_main(key), job.machine.keep_states)
+        settings = [phase, job.config.model_dump(), *names, job.tokens_max, code_hash("stages.finetune.__main__")]
+        key = fingerprint(settings, read)
+    folder = job.resume / f"finetune@{job.name}" / processes.from_main(key)
+    return ResumeStore(folder, job.machine.keep_states, read)
 
 
 def build_trainee(job: Job) -> Trainee:

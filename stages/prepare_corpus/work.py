@@ -17,14 +17,12 @@ from time import monotonic
 import torch
 from torch import Tensor
 
+from stages.core.artifacts.code import code_hash
 from stages.core.artifacts.files import refusal
 from stages.core.artifacts.progress import Progress
 from stages.core.audio import espeak, files
 from stages.core.errors import UserError
-from stages.core.text import latin
 from stages.core.text.config import TextConfig, settings_hash
-from stages.prepare_corpus import audio as speech_audio
-from stages.prepare_corpus import gates, levels, loudness
 from stages.prepare_corpus.audio import Unusable, condition, decode
 from stages.prepare_corpus.config import Config
 from stages.prepare_corpus.gates import audio_problem, recording_problem, text_problem
@@ -32,7 +30,6 @@ from stages.prepare_corpus.reading import Row, text_reader
 from stages.prepare_corpus.shards import Made, Shard, ShardStore, audio_file, audio_hash
 from stages.prepare_corpus.utterance import Rejected, Synthesis, Utterance
 
-CODE = (speech_audio, gates, levels, loudness, espeak, files, latin)
 DECIDED_LATER = {"sources", "characters_per_second_deviations_max"}
 
 
@@ -46,8 +43,7 @@ class Recipe:
     def fingerprint(self) -> str:
         """Hash of settings and code."""
         settings = self.config.model_dump_json(exclude=DECIDED_LATER) + settings_hash(self.text)
-        code = [Path(str(module.__file__)) for module in CODE] + [Path(__file__)]
-        return hashlib.sha256(settings.encode() + b"".join(path.read_bytes() for path in code)).hexdigest()
+        return hashlib.sha256(f"{settings} {code_hash('stages.prepare_corpus.work')}".encode()).hexdigest()
 
 
 def shard_key(rows: Sequence[Row], role: str, recipe_fingerprint: str) -> str:
@@ -133,10 +129,17 @@ def end_with_parent() -> None:
 
 
 def make_shard(shard: Shard, store: ShardStore, recipe: Recipe) -> float:
-    """Make a shard; returns seconds of audio."""
+    """Make a shard; returns seconds of audio.
+
+    Raises:
+        UserError: its recordings are not what they were when its key was taken, so no one may find it by that.
+    """
+    rows = store.rows(shard)
     with store.making(shard) as (folder, made):
-        for index, row in enumerate(store.rows(shard)):
+        for index, row in enumerate(rows):
             made.append(make_row(row, shard.role, recipe, audio_file(folder, index)))
+        if shard_key(rows, shard.role, recipe.fingerprint()) != shard.key:
+            raise UserError(f"{shard.source}: recordings or code changed while they were read; run again")
     return sum(one.duration_seconds for one in made)
 
 

@@ -10,20 +10,11 @@ import pytest
 import yaml
 
 from stages.compare_strategies.plan import PASSED_ON
+from stages.core.artifacts.code import PACKAGE, import_closure, imported_modules, module_file
 from stages.core.params.strict import read_params
 from stages.report.provenance import TOLD
 from stages.schema import DROPPED_BY_RUN_CACHE, PHASES, SECTIONS, STAGES, check_params, fields_named
-from workflow.closure import (
-    CORE,
-    PACKAGE,
-    PIPELINES,
-    code_deps,
-    entry_of,
-    import_closure,
-    imported_modules,
-    is_code,
-    module_file,
-)
+from workflow.closure import CORE, PIPELINES, code_deps, entry_of, is_code
 from workflow.setup import UPSTREAM
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -77,11 +77,24 @@ def test_a_killed_extraction_goes_on_with_the_next_shard_and_ends_in_the_same_by
     kept = finished_shards()
     interrupted, said = extract()
     assert f"goes on; {kept} of " in said and kept >= 3
-    assert not RESUME.exists()
     shutil.rmtree(OUTPUT)
+    again, said = extract()
+    assert f"goes on; {finished_shards()} of {finished_shards()} shards are there" in said, "a kill before DVC recorded it"
+    shutil.rmtree(RESUME)
     undisturbed, said = extract()
     assert "goes on" not in said
-    assert interrupted == undisturbed
+    assert interrupted == again == undisturbed
+
+
+def test_a_kept_shard_that_is_damaged_is_made_again(project):
+    """data/features and DVC's cache hold it by other names."""
+    before, _ = extract()
+    shard = sorted(OUTPUT.glob("*.safetensors"))[1]
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    assert [path.name for path in RESUME.rglob(shard.name) if path.samefile(shard)] == [shard.name]
+    assert extract()[0] == before
 
 
 def test_shards_of_other_params_are_not_taken(project):

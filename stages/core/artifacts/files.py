@@ -11,6 +11,8 @@ from typing import IO, Any
 
 from stages.core.errors import FULL_DISK, UserError
 
+FileStates = dict[Path, tuple[int, int] | None]
+
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
@@ -129,6 +131,28 @@ def below(folder: Path, name: str) -> Path:
     if os.path.isabs(name) or ".." in name.split("/"):
         raise UserError(f"{folder}: a file that it lists must lie in it (got {name[:200]!r})")
     return folder / name
+
+
+def file_states(roots: Iterable[Path]) -> FileStates:
+    """Bytes and time of change, in nanoseconds, of every file; folders are walked. None for what is not there."""
+    states: FileStates = {}
+    for root in roots:
+        for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+            state = path.stat() if path.exists() else None
+            if state is None or not path.is_dir():
+                states[path] = state and (state.st_size, state.st_mtime_ns)
+    return states
+
+
+def require_unchanged(before: FileStates, now: FileStates) -> None:
+    """Refuse to keep what was made while the files changed that it was made from.
+
+    Raises:
+        UserError: a file is another, is gone, or was added.
+    """
+    for path in before.keys() | now.keys():
+        if before.get(path) != now.get(path):
+            raise UserError(f"{path}: changed while it was being read, so nothing made since then is kept; run again")
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stages.core.artifacts.files import file_states, require_unchanged
 from stages.core.errors import UserError
 from stages.core.training.launcher import SAVE_SECONDS
 
@@ -38,10 +40,12 @@ class ResumeStore:
     Args:
         folder: `.resume/<stage>/<fingerprint>`.
         keep: how many states stay.
+        inputs: files and folders that are read until the run ends; what comes of others is not this run's.
     """
 
-    def __init__(self, folder: Path, keep: int = 1):
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: Path, keep: int = 1, inputs: Sequence[Path] = ()):
+        self.folder, self.keep, self.inputs = folder, keep, inputs
+        self._began_with = file_states(inputs)
         self.best_path = folder / "best.safetensors"
 
     def lock(self) -> AbstractContextManager[Any]:
@@ -53,7 +57,12 @@ class ResumeStore:
             UserError: another process holds it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "lock")
+        held = self._hold(FileLock(self.folder / "lock"))
+        for cut_off in [*self.folder.glob("*.partial"), *self.folder.glob(".tmp*")]:  # the latter are safetensors' own
+            cut_off.unlink()
+        return held
+
+    def _hold(self, lock: FileLock) -> AbstractContextManager[Any]:
         with suppress(Timeout):
             return lock.acquire(timeout=0)
         print(f"waiting for another process that trains {self.folder}, should it be about to end", file=sys.stderr)
@@ -63,7 +72,12 @@ class ResumeStore:
             raise UserError(f"{self.folder}: another process is training this; wait for it or stop it") from None
 
     def save(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Add a state, named by its step, and drop the oldest beyond `keep`."""
+        """Add a state, named by its step, and drop the oldest beyond `keep`.
+
+        Raises:
+            UserError: an input is not what it was when the run began.
+        """
+        require_unchanged(self._began_with, file_states(self.inputs))
         self._write(self.folder / f"state-{state['step']:09d}.safetensors", tensors, state)
         for path in self.states()[: -self.keep]:
             path.unlink()

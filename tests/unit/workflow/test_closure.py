@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from workflow.closure import code_deps, entry_of, import_closure, write_deps
+from stages.core.artifacts.code import import_closure
+from workflow.closure import code_deps, entry_of, write_deps
 
 FILES = {
     "stages/__init__.py": "",

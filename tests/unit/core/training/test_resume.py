@@ -28,6 +28,27 @@ def test_a_second_process_waits_with_a_word_for_one_that_may_be_about_to_end_and
         assert capsys.readouterr().err == ""
 
 
+def test_a_state_is_refused_once_an_input_is_another(tmp_path):
+    (tmp_path / "features").mkdir()
+    shard = tmp_path / "features" / "1.safetensors"
+    shard.write_text("one")
+    store = ResumeStore(tmp_path / "states", inputs=[tmp_path / "features"])
+    store.save({}, {"step": 1})
+    shard.write_text("another")
+    with pytest.raises(UserError, match="1.safetensors: changed while it was being read"):
+        store.save({}, {"step": 2})
+    assert store.peek() == {"step": 1}
+
+
+def test_what_a_kill_in_mid_save_leaves_goes_with_the_next_start(tmp_path):
+    store = ResumeStore(tmp_path)
+    store.save({}, {"step": 1})
+    for name in (".tmpAbCdEf", "state-000000002.partial"):  # the first is what safetensors writes before it renames
+        (tmp_path / name).write_text("cut off")
+    with store.lock():
+        assert {path.name for path in tmp_path.iterdir()} == {"lock", "state-000000001.safetensors"}
+
+
 def test_the_fingerprint_knows_params_and_bytes(tmp_path):
     (tmp_path / "a").write_text("1")
     before = fingerprint({"epochs": 1}, [tmp_path])
