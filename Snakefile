@@ -15,8 +15,10 @@ os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["
 
 from stages.core.errors import UserError
 from stages.core.params.strict import read_params
+from stages.undisturbed import COMPARISON
 from workflow.cores import has_gpu, training_gpus, usable_cores
-from workflow.stamps import COMPARISON, FIXED_TIME, Stamps, asked_pipelines, stamp_path
+from workflow.locks import JOBS_LOCK
+from workflow.stamps import FIXED_TIME, Stamps, asked_pipelines, stamp_path
 
 try:
     stamps = Stamps(workflow.is_main_process, asked_pipelines(sys.argv[1:]))
@@ -34,8 +36,10 @@ if workflow.resource_settings.nodes is None:
 TEE = "(trap '' INT TERM; exec tee {log})"
 # Snakemake fails a job whose stamp is older than those it needs, as where two machines' clocks differ: DVC alone decides.
 AGE = f'for stamp in {{input:q}}; do touch -d @{FIXED_TIME} "$stamp"; done'
-# DVC looks whether the stage is stale, takes it from the run cache if it can, and runs it if it must.
-REPRODUCE = f"dvc --wait-for-lock repro {stamps.pull_option} -s {{params.stage:q}} 2>&1 | {TEE} && {AGE}"
+# DVC looks whether the stage is stale, takes it from the run cache if it can, and runs it if it must; again where a
+# kill of another DVC cut its list of locks short. Who holds the lock is waited for by the next Snakemake.
+ASK = f"dvc --wait-for-lock repro {stamps.pull_option} -s {{params.stage:q}}"
+REPRODUCE = f"exec 9<>{JOBS_LOCK}; flock -s 9; ( {ASK} || ( python -m workflow.locks && {ASK} ) ) 2>&1 | {TEE} && {AGE}"
 
 
 include: "workflow/rules/corpus.smk"

@@ -44,11 +44,12 @@ def drop_damaged(repo: Any, read_all: bool = False) -> list[Path]:
 
 
 def last_look() -> int:
-    """When the cache was last looked at, in nanoseconds since the epoch; 0 is never."""
+    """When the cache was last looked at, in nanoseconds since the epoch; 0 is never, or by a clock that is set back."""
     try:
-        return int(LOOKED.read_text()) - MARGIN_NANOSECONDS
+        looked = int(LOOKED.read_text())
     except (FileNotFoundError, ValueError):
         return 0
+    return looked - MARGIN_NANOSECONDS if looked <= time.time_ns() else 0
 
 
 def cached_files(folder: Path, since: int) -> Iterator[Path]:

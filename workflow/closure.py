@@ -15,10 +15,10 @@ from pathlib import Path
 
 from stages.core.artifacts.code import PACKAGE, ROOT, import_closure
 from stages.core.artifacts.files import whole_file
+from stages.undisturbed import PIPELINES
 
 CORE = Path(PACKAGE, "core")
 GENERATED = ("__pycache__", ".gitignore")
-PIPELINES = ("dvc.yaml", "compare/dvc.yaml")
 
 
 def content_files(folder: Path, root: Path) -> set[Path]:

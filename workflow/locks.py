@@ -1,4 +1,7 @@
-"""Locks of the working tree, and what a kill leaves of them and of the files that DVC writes in place."""
+"""Locks of the working tree, and what a kill leaves of them and of the files that DVC writes in place.
+
+python -m workflow.locks    drop the list of locks that a kill of DVC left cut short; exit status 0 if there was one
+"""
 
 import fcntl
 import json
@@ -12,10 +15,12 @@ from typing import IO, Any
 import psutil
 
 from stages.core.errors import UserError
+from stages.undisturbed import LOCKS as STAGE_LOCKS
 
 RUN_LOCK = Path(".pipeline/run.lock")
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 DVC_STAGE_LOCKS = Path(".dvc/tmp/rwlock")
+JOBS_LOCK = Path(".pipeline/jobs.lock")
 ASIDE = Path(".pipeline/damaged")
 
 
@@ -55,7 +60,7 @@ def hold_run_lock(waits: bool = True, poll_seconds: float = 0.2) -> IO[str] | No
 
 
 def repair_stage_locks(hardlink: bool = False, waits: bool = True, poll_seconds: float = 1.0) -> bool:
-    """Wait for stages that an earlier, killed run left running.
+    """Wait for stages that an earlier, killed run left running, and for jobs of it that would start one.
 
     Args:
         hardlink: whether DVC guards its lock file by hard links, as its `core.hardlink_lock` says.
@@ -64,44 +69,61 @@ def repair_stage_locks(hardlink: bool = False, waits: bool = True, poll_seconds:
     Returns:
         Whether none runs any more.
     """
-    from dvc.lock import make_lock
-
-    if not DVC_STAGE_LOCKS.exists():
-        return True
-    folder = str(DVC_STAGE_LOCKS.parent)
-    guard = make_lock(f"{DVC_STAGE_LOCKS}.lock", tmp_dir=folder, hardlink_lock=hardlink, wait=True)
-    told: set[int] = set()
+    told: set[str] = set()
     while True:
-        with guard:
-            alive = stages_left_running()
+        alive = {*processes_of_dvc(hardlink), *held_locks([JOBS_LOCK, *sorted(STAGE_LOCKS.glob("*.lock"))])}
         if not alive:
             return True
+        named = ", ".join(sorted(alive))
         if not waits:
-            print(f"a stage left running by an earlier run, process {sorted(alive)}: stamps are shown as they are",
-                  file=sys.stderr)
+            print(f"a stage left running by an earlier run, {named}: stamps are shown as they are", file=sys.stderr)
             return False
         if alive - told:
-            print(f"waiting for a stage left running by an earlier run: process {sorted(alive)}", file=sys.stderr)
+            print(f"waiting for a stage left running by an earlier run: {named}", file=sys.stderr)
             told |= alive
         time.sleep(poll_seconds)
 
 
-def stages_left_running() -> set[int]:
-    """Give the processes that DVC's lock file names and that live; to be called under DVC's guard of that file.
+def held_locks(paths: Iterable[Path]) -> list[str]:
+    """Give the files that a living process has locked."""
+    held = []
+    for path in paths:
+        if path.exists():
+            with open(path, "a+", encoding="ascii") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    held.append(str(path))
+    return held
+
+
+def processes_of_dvc(hardlink: bool = False) -> list[str]:
+    """Give the processes that DVC's lock file names and that live.
 
     A lock file that a kill left cut short is dropped, and one with the number of a process that is another one's by
     now: DVC itself would refuse the stage for as long as that one lives.
     """
-    try:
-        holders = {process: command for process, command in lock_holders(DVC_STAGE_LOCKS).items()
-                   if psutil.pid_exists(process)}
-    except ValueError:
-        DVC_STAGE_LOCKS.unlink(missing_ok=True)
-        return set()
-    alive = {process for process, command in holders.items() if runs(process, command)}
-    if holders and not alive:
-        DVC_STAGE_LOCKS.unlink(missing_ok=True)
-    return alive
+    if not DVC_STAGE_LOCKS.exists():
+        return []
+    with guard_of_stage_locks(hardlink):
+        try:
+            holders = {process: command for process, command in lock_holders(DVC_STAGE_LOCKS).items()
+                       if psutil.pid_exists(process)}
+        except ValueError:
+            DVC_STAGE_LOCKS.unlink(missing_ok=True)
+            return []
+        alive = [process for process, command in holders.items() if runs(process, command)]
+        if holders and not alive:
+            DVC_STAGE_LOCKS.unlink(missing_ok=True)
+    return [f"process {process}" for process in sorted(alive)]
+
+
+def guard_of_stage_locks(hardlink: bool) -> Any:
+    """Give what DVC itself holds while it reads or writes the file."""
+    from dvc.lock import make_lock
+
+    folder = str(DVC_STAGE_LOCKS.parent)
+    return make_lock(f"{DVC_STAGE_LOCKS}.lock", tmp_dir=folder, hardlink_lock=hardlink, wait=True)
 
 
 def runs(process: int, command: str) -> bool:
@@ -155,3 +177,19 @@ def set_aside_cut_lock_files(repo: Any, paths: Iterable[Path]) -> None:
                 os.replace(path, aside)
                 print(f"{path}: DVC cannot read it, as after a kill; moved to {aside}: results are taken from the run "
                       f"cache", file=sys.stderr)
+
+
+def main() -> int:
+    """Drop the list if it cannot be read: until then every DVC refuses to run a stage."""
+    from dvc.repo import Repo
+
+    was_there = DVC_STAGE_LOCKS.exists()
+    processes_of_dvc(Repo(".").config["core"].get("hardlink_lock", False))
+    dropped = was_there and not DVC_STAGE_LOCKS.exists()
+    if dropped:
+        print(f"{DVC_STAGE_LOCKS}: left by a kill; dropped", file=sys.stderr)
+    return 0 if dropped else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

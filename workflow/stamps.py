@@ -14,6 +14,7 @@ from typing import Any
 
 from stages.core.errors import UserError
 from stages.schema import check_params
+from stages.undisturbed import PIPELINES, SCHEDULE
 from workflow.cache import drop_damaged
 from workflow.locks import hold_run_lock, repair_stage_locks, set_aside_cut_lock_files
 
@@ -21,8 +22,7 @@ FOLDER = Path(".pipeline/stamps")
 FIXED_TIME = 1_000_000_000  # seconds since the epoch; any moment before the project's own files will do
 NOT_IN_CACHE = "not in cache"
 CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
-SCHEDULE, COMPARISON = "dvc.yaml", "compare/dvc.yaml"
-LOCK_FILES = [Path(pipeline).with_suffix(".lock") for pipeline in (SCHEDULE, COMPARISON)]
+LOCK_FILES = [Path(pipeline).with_suffix(".lock") for pipeline in PIPELINES]
 RECORDINGS = Path("data/recordings")
 SHORT_DRY_RUN = re.compile(r"-[pkfFq]*n[pkfFq]*")
 TELLING = {"--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--d3dag", "--summary", "-S",
@@ -39,11 +39,16 @@ def name_of(stage: Any) -> str:
     return str(getattr(stage, "name", None) or stage.addressing)
 
 
+def is_ours(stage: Any) -> bool:
+    """Tell a stage of the project, or data that `dvc add` versions, from the stage of a dvc.yaml that a user added."""
+    return not stage.cmd or stage.path_in_repo in PIPELINES
+
+
 def asked_pipelines(arguments: Sequence[str]) -> tuple[str, ...]:
     """Give the pipelines that a command line of Snakemake is about: to look at the comparison's many stages takes DVC
     seconds, which only those shall wait who name something of it.
     """
-    return (SCHEDULE, COMPARISON) if any("compare" in argument for argument in arguments) else (SCHEDULE,)
+    return PIPELINES if any("compare" in argument for argument in arguments) else (SCHEDULE,)
 
 
 def only_tells(arguments: Sequence[str]) -> bool:
@@ -79,7 +84,7 @@ class Stamps:
         if self._lock and mends:
             set_aside_cut_lock_files(self._repo, LOCK_FILES)
         self._graph = self._read_graph()
-        self._stages = {name_of(stage): stage for stage in self._graph}
+        self._stages = {name_of(stage): stage for stage in self._graph if is_ours(stage)}
         self._pipelines = {Path(pipeline) for pipeline in pipelines}
         if is_main_process:
             self._require_sources()
@@ -91,7 +96,7 @@ class Stamps:
         if stage not in self._stages:
             raise UserError(f"dvc.yaml: no stage {stage!r}; it has {', '.join(sorted(self._stages))}")
         needed = self._graph.successors(self._stages[stage])
-        return sorted(stamp_path(name_of(other)) for other in needed if other.cmd)
+        return sorted(stamp_path(name_of(other)) for other in needed if other.cmd and is_ours(other))
 
     def address(self, stage: str) -> str:
         """Give a stage as DVC is to be asked for it."""
@@ -171,7 +176,7 @@ def refuse_conflicts() -> None:
     Raises:
         UserError: one does.
     """
-    for path in (Path(SCHEDULE), Path(COMPARISON), *LOCK_FILES, *sorted(RECORDINGS.glob("*.dvc"))):
+    for path in (*map(Path, PIPELINES), *LOCK_FILES, *sorted(RECORDINGS.glob("*.dvc"))):
         if path.exists() and CONFLICT.search(path.read_text(encoding="utf-8", errors="replace")):
             then = (f"then `dvc checkout {path}`" if path.parent == RECORDINGS
                     else "what the outputs are not made from then runs")

@@ -30,7 +30,6 @@ from stages.core.artifacts.files import (
 from stages.core.errors import UserError
 from stages.core.training.features import write_shard
 
-
 CONTENT = "sha256"
 
 

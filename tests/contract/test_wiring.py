@@ -14,7 +14,8 @@ from stages.core.artifacts.code import PACKAGE, import_closure, imported_modules
 from stages.core.params.strict import read_params
 from stages.report.provenance import TOLD
 from stages.schema import DROPPED_BY_RUN_CACHE, PHASES, SECTIONS, STAGES, check_params, fields_named
-from workflow.closure import CORE, PIPELINES, code_deps, entry_of, is_code
+from stages.undisturbed import PIPELINES
+from workflow.closure import CORE, code_deps, entry_of, is_code
 from workflow.setup import UPSTREAM
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -81,6 +81,8 @@ def strike(engine: subprocess.Popen, stage: psutil.Process, kill: Kill, seconds:
             time.sleep(kill.share * RECORDING_SECONDS)
             if not is_dvc(parent):
                 return None
+        elif not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE:
+            return None
         elif victim == DVC and not is_dvc(parent):
             victim = STAGE
         doomed = {STAGE: [stage], DVC: [parent], SNAKEMAKE: [leader],

@@ -12,6 +12,7 @@ from dvc.utils import serialize, strictyaml
 from engine_project import ROOT, EngineProject
 
 from stages.schema import STAGES
+from stages.undisturbed import COMPARISON, PIPELINES
 from tests.faults.leaves import NO_OTHER, OTHER_BASE, leaves, set_other
 from workflow import stamps
 
@@ -109,8 +110,8 @@ def parse_once(parse):
 
 def stale() -> tuple[set[str], set[str]]:
     """The stages whose own inputs changed, as DVC tells and as Snakemake's stamps show."""
-    mirror = stamps.Stamps(True, (stamps.SCHEDULE, stamps.COMPARISON))
-    paths = mirror.all() + mirror.all(stamps.COMPARISON)
+    mirror = stamps.Stamps(True, PIPELINES)
+    paths = mirror.all() + mirror.all(COMPARISON)
     repo = Repo(".")
     with lock_repo(repo):
         told = {stamps.name_of(stage) for stage in repo.index.stages if stage.status()}

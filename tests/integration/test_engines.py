@@ -226,7 +226,7 @@ def test_a_plan_waits_for_no_stage_and_leaves_the_cache_and_the_locks_as_they_ar
     project.run(command)
     locks.write_text(held)
     try:
-        assert f"process [{alive.pid}]: stamps are shown as they are" in project.run(command)
+        assert f"process {alive.pid}: stamps are shown as they are" in project.run(command)
     finally:
         alive.kill()
         alive.wait()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from stages.schema import params_problems
-from workflow.closure import PIPELINES
+from stages.undisturbed import PIPELINES
 
 ROOT = Path(__file__).parents[2]
 TEMPLATED = re.compile(r"\$\{\s*([^}]+?)\s*\}")

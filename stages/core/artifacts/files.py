@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +12,17 @@ from typing import IO, Any
 from stages.core.errors import FULL_DISK, UserError
 
 FileStates = dict[Path, tuple[int, int] | None]
+_checks: list[Callable[[], None]] = []
+
+
+@contextmanager
+def checked_before_placing(check: Callable[[], None]) -> Iterator[None]:
+    """Within the block no `output_folder` takes its place unless the check, called when all is written, passes."""
+    _checks.append(check)
+    try:
+        yield
+    finally:
+        _checks.remove(check)
 
 
 @contextmanager
@@ -28,6 +39,8 @@ def output_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         yield scratch
+        for check in _checks:
+            check()
         put_in_place(scratch, path)
     except OSError as error:
         raise UserError(refusal(error, path, scratch)) from error
