@@ -3,15 +3,14 @@
 Shapes: S samples.
 """
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
+from stages.core.artifacts.foreign import foreign_file, read_model_config
 from stages.core.audio.files import resample
 from stages.core.errors import UserError
 
@@ -49,14 +48,13 @@ def load_speech_model(folder: Path, kind: str, device: torch.device, has_tokeniz
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no folder of a transformers model: config.json is missing")
     given = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        model, report = getattr(transformers, kind).from_pretrained(folder, output_loading_info=True, **given)
+    with foreign_file(folder, f"cannot be loaded as {kind}"):
+        content = read_model_config(folder / "config.json")
+        config = transformers.CONFIG_MAPPING[content.pop("model_type")].from_dict(content)
+        model, report = getattr(transformers, kind).from_pretrained(
+            folder, config=config, output_loading_info=True, **given)
         extractor = transformers.AutoFeatureExtractor.from_pretrained(folder, **given)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **given) if has_tokenizer else None
-    except pickle.UnpicklingError:
-        raise UserError(f"{folder}: refused: damaged, or a pickle that holds more than tensors") from None
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, ImportError, SafetensorError) as error:
-        raise UserError(f"{folder}: cannot be loaded as {kind}: {' '.join(str(error).split())[:300]}") from None
     if missing := sorted(name for name in report["missing_keys"] if not name.endswith(ONLY_FOR_TRAINING)):
         raise UserError(f"{folder}: weights for {kind} are missing: {', '.join(missing[:3])}; is it of another task?")
     return SpeechModel(model.to(device).eval(), extractor, tokenizer)

@@ -11,10 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stages.core.artifacts.files import read_json, read_jsonl
 from stages.core.artifacts.gates import checkpoint_behind
 from stages.core.errors import UserError
+from stages.core.model.base_files import base_files
 from stages.core.model.settings import read_settings
 from stages.core.params.phases import BASE, phase_of
 from stages.core.speaking.prompts import own_voices
-from stages.export_model.contents import ADAPTER, base_files, is_licence
+from stages.export_model.contents import ADAPTER, is_licence
 
 UNMEASURED = "unmeasured"
 TEMPLATE = "model_card.md.j2"

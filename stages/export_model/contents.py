@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from stages.core.artifacts.files import write_text
 from stages.core.errors import UserError
+from stages.core.model.base_files import base_files
 from stages.core.model.checkpoint import FROZEN, WEIGHTS_FILE, read_tensors, save_tensors
 from stages.core.model.settings import BaseSettings, read_settings
 from stages.core.params.strict import read_params
@@ -48,14 +48,14 @@ def write_model(base: Path, checkpoint: Path, vocabulary: Path, folder: Path, un
 
 
 def take_over(base: Path, settings: BaseSettings, folder: Path, untouched: str) -> None:
-    """Copy or link the base's files that training does not change.
+    """Copy or link the base's files that training does not change; what an export adds of its own is none of them.
 
     Licences are always copied. A link is a hard one: it outlives the base and stays whole when the export is moved.
     Across file systems there is none, and the file is copied.
     """
     written = {"config.yaml", settings.gpt_checkpoint, settings.dataset.bpe_model}
-    for name in sorted(base_files(base)):
-        if name in written:
+    for name in base_files(base):
+        if name in written or name.split("/")[0] in OWN:
             continue
         take = link_file if untouched == "link" and not is_licence(name) else shutil.copyfile
         take((base / name).resolve(), place(folder, name))
@@ -75,14 +75,6 @@ def write_voices(corpus: Path, folder: Path, most: int) -> None:
     for prompt in held_out_prompts(corpus)[:most]:
         name = UNSAFE.sub("-", prompt.speaker)
         shutil.copyfile(prompt.path, place(folder, f"{VOICES}/{name}{prompt.path.suffix}"))
-
-
-def base_files(base: Path) -> Iterator[str]:
-    """Names of the base's files relative to it; hidden ones and what an export adds of its own are no part of it."""
-    for path in base.rglob("*"):
-        parts = path.relative_to(base).parts
-        if path.is_file() and parts[0] not in OWN and not any(part.startswith(".") for part in parts):
-            yield "/".join(parts)
 
 
 def is_licence(name: str) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 import stages.core
+from stages.core.artifacts.files import below
 from stages.core.errors import UserError
 from stages.core.speaking.config import SpeakingConfig
 from stages.core.tracking.mlflow_runs import StageRun
@@ -131,9 +132,16 @@ def sound_file(files: Sequence[Path], digest: str) -> Path | None:
 
 
 def read_sums(folder: Path) -> list[tuple[str, str]]:
-    """Digest and name of every file of an export, the list of digests itself aside."""
-    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
-    return [(digest, name) for digest, _, name in (line.partition("  ") for line in lines)]
+    """Digest and name of every file of an export, the list of digests itself aside.
+
+    Raises:
+        UserError: a name leads out of the folder.
+    """
+    lines = (folder / SUMS).read_text(encoding="utf-8").rstrip("\n").split("\n")
+    listed = [(digest, name) for digest, _, name in (line.partition("  ") for line in lines)]
+    for _, name in listed:
+        below(folder, name)
+    return listed
 
 
 def files_of(folder: Path) -> Iterator[Path]:

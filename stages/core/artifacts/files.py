@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from stages.core.artifacts.foreign import foreign_file
 from stages.core.errors import FULL_DISK, UserError
 
 FileStates = dict[Path, tuple[int, int] | None]
@@ -110,12 +111,10 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: the file is missing or is no JSON.
     """
-    try:
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    with foreign_file(path, "not valid JSON"):
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not valid JSON: {error}") from None
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

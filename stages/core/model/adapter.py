@@ -13,7 +13,7 @@ from torch.nn import functional
 from stages.core.audio.codebook import Codebook, stack_frames, voice_average
 from stages.core.audio.mel import MelAnalysis
 from stages.core.model.base_files import require_parts
-from stages.core.model.checkpoint import read_tensors
+from stages.core.model.checkpoint import check_keys, read_tensors
 from stages.core.model.released import load_released_adapter
 from stages.core.model.settings import BaseSettings, MiniatureSettings
 from stages.core.model.speech import Speech, SpeechAdapter
@@ -69,11 +69,17 @@ def load_miniature_adapter(base: Path, settings: BaseSettings) -> MiniatureAdapt
     """The adapter of a base with section `miniature`.
 
     Raises:
-        UserError: files of the base are missing (all named) or damaged.
+        UserError: files of the base are missing (all named), damaged, or of another shape than config.yaml says.
         ValueError: the base has no such section.
     """
     if settings.miniature is None:
         raise ValueError("no section `miniature`")
     require_parts(base, settings.parts)
-    codebook = read_tensors(base / settings.miniature.codebook)["centroids"]
-    return MiniatureAdapter(settings.miniature, codebook, read_tensors(base / settings.miniature.feature_statistics))
+    own = settings.miniature
+    code_width, feature_width = (frames * own.mel_channels for frames in (own.frames_per_code, own.frames_per_feature))
+    codebook, statistics = (read_tensors(base / name) for name in (own.codebook, own.feature_statistics))
+    codes = torch.Size([settings.gpt.number_mel_codes - 2, code_width])
+    check_keys({"centroids": codes}, codebook, str(base / own.codebook))
+    check_keys(dict.fromkeys(("mean", "std"), torch.Size([feature_width])), statistics,
+               str(base / own.feature_statistics))
+    return MiniatureAdapter(own, codebook["centroids"], statistics)

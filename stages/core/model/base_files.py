@@ -1,5 +1,6 @@
 """Which files a base's folder must hold, by the names that its config.yaml gives them, and where each comes from."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from stages.core.errors import UserError
 
 CONFIG_FILE = "config.yaml"
+DVC_CACHE = Path(".dvc/cache")
 W2V_BERT_FOLDER = "w2v-bert-2.0"
 CODEC_FILE = "semantic_codec/model.safetensors"
 INDEXTTS2, W2V_BERT, MASKGCT = "IndexTeam/IndexTTS-2", "facebook/w2v-bert-2.0", "amphion/MaskGCT"
@@ -42,6 +44,25 @@ RELEASED = (
     Part("feat2.pt", "emotion matrix", needed=False),
     Part("qwen0.6bemo4-merge", "emotion of a text", needed=False),
 )
+
+
+def base_files(base: Path) -> list[str]:
+    """Names of a base's files, relative to it, in order; hidden ones are no part of it.
+
+    Links may lead about in the base, and into DVC's cache, as `cache.type symlink` has it.
+
+    Raises:
+        UserError: a link leads elsewhere, or a name holds what could end a line of a list of files.
+    """
+    rooms = [os.path.realpath(base), os.path.realpath(DVC_CACHE)]
+    for path in base.rglob("*"):
+        name, target = path.relative_to(base).as_posix(), os.path.realpath(path)
+        if not name.isprintable():
+            raise UserError(f"{base}: the names of its files must be printable (got {name!r})")
+        if path.is_symlink() and not any(Path(target).is_relative_to(room) for room in rooms):
+            raise UserError(f"{path}: a link in a base must lead to a file of the base (got {target!r})")
+    names = (path.relative_to(base) for path in sorted(base.rglob("*")) if path.is_file())
+    return [name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts)]
 
 
 def missing_parts(base: Path, parts: Sequence[Part]) -> list[Part]:

@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
+from stages.core.artifacts.foreign import foreign_file
 from stages.core.audio.codebook import voice_average
 from stages.core.errors import UserError
+from stages.core.model.checkpoint import build_exactly
 
 
 class Recogniser(nn.Module):
@@ -60,12 +62,9 @@ def load_recogniser(path: Path, mel_channels: int) -> Recogniser:
     """
     if not path.is_file():
         raise UserError(f"{path}: missing recogniser")
-    try:
+    with foreign_file(path, "not a recogniser"):
         with safe_open(path, "pt") as file:
-            phones = json.loads(file.metadata()["phones"])
+            phones = [str(phone) for phone in json.loads(file.metadata()["phones"])]
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        recogniser = Recogniser(phones, mel_channels, len(tensors["front.0.bias"]))
-        recogniser.load_state_dict(tensors)
-    except (SafetensorError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not a recogniser: {error}") from None
-    return recogniser.eval()
+        width = len(tensors["front.0.bias"])
+        return build_exactly(lambda: Recogniser(phones, mel_channels, width), tensors, str(path)).eval()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stages.core.model.checkpoint import load_exactly, read_tensors
+from stages.core.model.checkpoint import build_exactly, read_tensors
 from stages.core.model.settings import CodecSettings
 
 KERNEL_FRAMES = 7
@@ -122,6 +122,4 @@ def load_semantic_codec(path: Path, settings: CodecSettings) -> SemanticCodec:
         UserError: the file is missing, or a key is missing, unexpected or misshapen; all at once.
     """
     tensors = read_tensors(path, lambda name: not name.startswith(SYNTHESIS_ONLY))
-    codec = SemanticCodec(settings)
-    load_exactly(codec, tensors, str(path))
-    return codec.eval().requires_grad_(False)
+    return build_exactly(lambda: SemanticCodec(settings), tensors, str(path)).eval().requires_grad_(False)

@@ -3,7 +3,6 @@
 Shapes: B rows, T frames at 50 Hz, F features.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +11,15 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
+from stages.core.artifacts.foreign import foreign_file, read_model_config
 from stages.core.errors import UserError
-from stages.core.model.checkpoint import load_exactly, read_tensors
+from stages.core.model.checkpoint import build_exactly, read_tensors
 
 LAYERS = 17
 SAMPLE_RATE_HZ = 16000
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 LAYER = "encoder.layers."
+NO_CONFIG = "not the config of w2v-BERT 2.0"
 BEYOND = ("masked_spec_embed", "adapter.", "intermediate_ffn.")
 ONLY_HIDDEN_STATES = {"num_hidden_layers": LAYERS, "add_adapter": False, "use_intermediate_ffn_before_adapter": False,
                       "apply_spec_augment": False, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
@@ -27,9 +28,9 @@ ONLY_HIDDEN_STATES = {"num_hidden_layers": LAYERS, "add_adapter": False, "use_in
 class W2vBert(nn.Module):
     """Audio to the hidden states after the 17th layer; later layers are neither read nor computed."""
 
-    def __init__(self, config: Wav2Vec2BertConfig):
+    def __init__(self, model: Wav2Vec2BertModel):
         super().__init__()
-        self.model = Wav2Vec2BertModel(config)
+        self.model = model
         # the public preprocessor_config.json differs from these defaults in the value of padding, which is masked
         self.filters = SeamlessM4TFeatureExtractor()
 
@@ -56,9 +57,9 @@ def load_w2v_bert(folder: Path) -> W2vBert:
     """
     config = read_config(folder / CONFIG_FILE)
     tensors = read_tensors(folder / WEIGHTS_FILE, is_needed)
-    bert = W2vBert(config)
-    load_exactly(bert.model, tensors, str(folder / WEIGHTS_FILE))
-    return bert.eval().requires_grad_(False)
+    with foreign_file(folder / CONFIG_FILE, NO_CONFIG):
+        model = build_exactly(lambda: Wav2Vec2BertModel(config), tensors, str(folder / WEIGHTS_FILE))
+    return W2vBert(model).eval().requires_grad_(False)
 
 
 def is_needed(name: str) -> bool:
@@ -72,14 +73,12 @@ def read_config(path: Path) -> Wav2Vec2BertConfig:
     """The settings of the first 17 layers.
 
     Raises:
-        UserError: no file, no JSON, or fewer layers.
+        UserError: no file, no JSON, fewer layers, or values that no such model has.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+    with foreign_file(path, NO_CONFIG):
+        content = read_model_config(path)
         layers = int(content["num_hidden_layers"])
         config = Wav2Vec2BertConfig.from_dict(content | ONLY_HIDDEN_STATES)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path}: not the config of w2v-BERT 2.0: {' '.join(str(error).split())[:200]}") from None
     if layers < LAYERS:
         raise UserError(f"{path}: num_hidden_layers must be at least {LAYERS} (got {layers})")
     return config

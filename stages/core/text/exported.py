@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.artifacts.files import read_json, write_json
+from stages.core.artifacts.foreign import foreign_file
 from stages.core.errors import UserError
 from stages.core.params.strict import parse_section
 from stages.core.text.config import TextConfig, settings_hash
@@ -27,10 +28,12 @@ def read_text_settings(folder: Path) -> TextConfig:
     if not path.is_file():
         raise UserError(f"{path}: missing; text can only be read for a folder that export_model wrote")
     content: dict[str, Any] = read_json(path)
-    config = parse_section(TextConfig, content.get("text", {}), str(path), "text")
-    if (own := settings_hash(config)) != content.get("text_settings"):
+    with foreign_file(path, "not the text settings of an export"):
+        read, trained = content.get("text", {}), content.get("text_settings")
+    config = parse_section(TextConfig, read, str(path), "text")
+    if (own := settings_hash(config)) != trained:
         raise UserError(
-            f"{path}: the model was trained on text read otherwise (fingerprint {content.get('text_settings')}, here "
+            f"{path}: the model was trained on text read otherwise (fingerprint {trained}, here "
             f"{own}): its tables or its front end have changed; speak with the version that made it, or train again"
         )
     return config

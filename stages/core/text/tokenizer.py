@@ -4,6 +4,7 @@ from pathlib import Path
 
 import sentencepiece
 
+from stages.core.artifacts.foreign import foreign_file
 from stages.core.errors import UserError
 
 
@@ -17,10 +18,8 @@ class Tokenizer:
     def __init__(self, path: Path):
         if not path.is_file():
             raise UserError(f"{path}: missing SentencePiece model")
-        try:
+        with foreign_file(path, "not a SentencePiece model"):
             self.processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        except (RuntimeError, OSError) as error:
-            raise UserError(f"{path}: not a SentencePiece model: {error}") from None
 
     def encode(self, text: str) -> list[int]:
         """Token ids without start or stop."""
