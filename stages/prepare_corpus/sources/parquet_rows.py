@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from stages.prepare_corpus.sources.common import BadRow, described, locate
+from stages.prepare_corpus.sources.common import BadRow, described, listed_file
 from stages.prepare_corpus.sources.lines import excerpt
 from stages.prepare_corpus.sources.parquet import ParquetSource
 from stages.prepare_corpus.utterance import Embedded, Rejected, Utterance
@@ -39,7 +39,7 @@ def _files(source: ParquetSource) -> list[str]:
 
 def _file_problems(source: ParquetSource, name: str) -> list[str]:
     try:
-        schema = pyarrow.parquet.read_schema(locate(source, name))
+        schema = pyarrow.parquet.read_schema(listed_file(source, name))
     except BadRow as error:
         return [str(error)]
     except (OSError, pyarrow.ArrowException) as error:
