@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from math import gcd
 from typing import BinaryIO
 
 import numpy as np
@@ -19,7 +18,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from stages.core.audio.files import resample
+from stages.core.audio.files import mono_blocks, rate_problem, resample
 from stages.prepare_corpus.config import Config
 from stages.prepare_corpus.levels import audible_frames, frame_samples
 from stages.prepare_corpus.loudness import bring_to
@@ -28,14 +27,9 @@ from stages.prepare_corpus.utterance import Embedded, Recording
 LONGEST_SECONDS = 120.0
 """More of one file is never held in memory; longer ones need segments."""
 
-LOWEST_HZ, HIGHEST_HZ = 4_000, 384_000
-FILTER_VALUES_MAX = 2**25
-"""Coefficients of one resampling filter: rates that share no factor would need gigabytes."""
-
 FORGIVEN_SECONDS = 0.1
 """Segments and headers are off by a little; less than this is not missed at a file's end."""
 
-BLOCK_SAMPLES = 2**16
 INEXACT_SEEK = ("MP3",)
 """Formats whose frames need earlier ones: after a seek other samples come out than when read through."""
 
@@ -130,8 +124,8 @@ def _silent_libraries() -> Iterator[None]:
 
 def _read_samples(sound: soundfile.SoundFile, speech: Recording | Embedded) -> Tensor:
     rate_hz = sound.samplerate
-    if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
-        raise Unusable(f"sample rate out of range: {rate_hz} Hz, {LOWEST_HZ} to {HIGHEST_HZ} are read")
+    if problem := rate_problem(rate_hz):
+        raise Unusable(problem)
     start, end, named = 0, sound.frames, "header"
     if isinstance(speech, Recording) and (speech.start_seconds or speech.end_seconds is not None):
         start, end = _segment(speech, sound.frames, rate_hz)
@@ -142,22 +136,11 @@ def _read_samples(sound: soundfile.SoundFile, speech: Recording | Embedded) -> T
     if wanted > LONGEST_SECONDS * rate_hz:
         raise Unusable(f"too long: {wanted / rate_hz:.1f} s > {LONGEST_SECONDS:g}, give it segments")
     sound.seek(start if sound.format not in INEXACT_SEEK else 0)
-    parts = list(_mono_blocks(sound, start, end))
+    parts = list(mono_blocks(sound, start, end))
     audio = torch.from_numpy(np.concatenate(parts)) if parts else torch.zeros(0)
     if wanted - len(audio) > FORGIVEN_SECONDS * rate_hz:
         raise Unusable(f"truncated: {named} says {wanted / rate_hz:.2f} s, {len(audio) / rate_hz:.2f} s decode")
     return audio
-
-
-def _mono_blocks(sound: soundfile.SoundFile, start: int, end: int) -> Iterator[np.ndarray]:
-    """The frames from `start` to `end` or the file's end, channels averaged; what comes before is read and dropped."""
-    place = sound.tell()
-    while place < end:
-        block = sound.read(min(BLOCK_SAMPLES, end - place), dtype="float32", always_2d=True)
-        if len(block) == 0:
-            return
-        yield block[max(start - place, 0) :].mean(axis=1)
-        place += len(block)
 
 
 def _segment(speech: Recording, frames: int, rate_hz: int) -> tuple[int, int]:
@@ -207,24 +190,14 @@ def condition(audio: Tensor, rate_hz: int, config: Config) -> Tensor:
     Raises:
         Unusable: the two rates have no practicable ratio.
     """
-    audio = resample(audio, rate_hz, checked_rate(rate_hz, config.sample_rate_hz))
+    if problem := rate_problem(rate_hz, config.sample_rate_hz):
+        raise Unusable(problem)
+    audio = resample(audio, rate_hz, config.sample_rate_hz)
     if config.trim_silence:
         audio = trim(audio, config.sample_rate_hz, config.trim_below_db, config.trim_pad_seconds)
     if config.loudness != "none":
         audio = bring_to(audio, config.sample_rate_hz, config.loudness, config.loudness_target_db)
     return audio
-
-
-def checked_rate(from_hz: int, to_hz: int) -> int:
-    """`to_hz`, where a filter for the ratio of both rates fits into memory.
-
-    Raises:
-        Unusable: it does not.
-    """
-    common = gcd(from_hz, to_hz)
-    if from_hz // common * (to_hz // common) > FILTER_VALUES_MAX:
-        raise Unusable(f"sample rate without a ratio: {from_hz} Hz to {to_hz} Hz, whose factor is {common}")
-    return to_hz
 
 
 def trim(audio: Tensor, rate_hz: int, below_db: float, pad_seconds: float) -> Tensor:
