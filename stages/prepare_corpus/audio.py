@@ -8,18 +8,17 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow
-import pyarrow.parquet
 import soundfile
 import torch
 from torch import Tensor
 
 from stages.core.audio.files import mono_blocks, rate_problem, resample
 from stages.prepare_corpus.config import Config
+from stages.prepare_corpus.embedded import open_column
 from stages.prepare_corpus.levels import audible_frames, frame_samples
 from stages.prepare_corpus.loudness import bring_to
 from stages.prepare_corpus.utterance import Embedded, Recording
@@ -92,21 +91,15 @@ def _handle(file: BinaryIO) -> int | BinaryIO:
 def _embedded_bytes(speech: Embedded) -> bytes:
     """The bytes of one cell: itself binary, or a struct with `bytes`."""
     try:
-        cells = _row_group(str(speech.path), speech.path.stat().st_mtime_ns, speech.row_group, speech.column)
-        cell = cells[speech.row].as_py()
-    except (OSError, pyarrow.ArrowException, IndexError, KeyError) as error:
+        changed_ns = speech.path.stat().st_mtime_ns
+        cell = open_column(speech.path, changed_ns, speech.row_group, speech.column).cell(speech.row)
+    except (OSError, pyarrow.ArrowException, IndexError) as error:
+        open_column.cache_clear()
         raise Unusable(f"unreadable parquet: {_told(error)}") from None
     content = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(content, bytes) or not content:
         raise Unusable("missing audio: the cell holds no bytes")
     return content
-
-
-@lru_cache(maxsize=1)
-def _row_group(path: str, changed_ns: int, row_group: int, column: str) -> pyarrow.ChunkedArray:
-    """One column of a row group; rows are asked for in order, so the last one is kept."""
-    with pyarrow.parquet.ParquetFile(path) as file:
-        return file.read_row_group(row_group, columns=[column]).column(0)
 
 
 @contextmanager

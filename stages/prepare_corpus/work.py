@@ -24,7 +24,7 @@ from stages.core.errors import UserError
 from stages.core.text import latin
 from stages.core.text.config import TextConfig, settings_hash
 from stages.prepare_corpus import audio as speech_audio
-from stages.prepare_corpus import gates, levels, loudness
+from stages.prepare_corpus import embedded, gates, levels, loudness
 from stages.prepare_corpus.audio import Unusable, condition, decode
 from stages.prepare_corpus.config import Config
 from stages.prepare_corpus.gates import audio_problem, recording_problem, text_problem
@@ -32,7 +32,7 @@ from stages.prepare_corpus.reading import Row, text_reader
 from stages.prepare_corpus.shards import Made, Shard, ShardStore, audio_file, audio_hash
 from stages.prepare_corpus.utterance import Rejected, Synthesis, Utterance
 
-CODE = (speech_audio, gates, levels, loudness, espeak, files, latin)
+CODE = (speech_audio, embedded, gates, levels, loudness, espeak, files, latin)
 DECIDED_LATER = {"sources", "characters_per_second_deviations_max"}
 
 
