@@ -1,6 +1,7 @@
 """The page's server: static files, what there is to choose, and speech."""
 
 import base64
+import math
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,11 +14,17 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
+from demo.limits import BodyLimit, TooLarge
 from demo.studio import Studio, Wish
 from stages.core.errors import UserError
+from stages.core.speaking.prompts import PROMPT_BYTES_MAX
 
 PAGE = Path(__file__).parent / "page"
 TEXT_CHARACTERS_MAX = 5000
+PROMPT_CHARACTERS_MAX = 4 * math.ceil(PROMPT_BYTES_MAX / 3)
+BODY_BYTES_MAX = PROMPT_CHARACTERS_MAX + 100_000
+"""A prompt in base64, and more than the longest text takes in JSON: twelve bytes a character."""
+
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
           "media-src 'self' data:")
 HOSTS = ["127.0.0.1", "localhost"]  # a name of elsewhere that is made to lead here is refused
@@ -31,16 +38,18 @@ class Asked(BaseModel):
     text: str = Field(max_length=TEXT_CHARACTERS_MAX)
     model: str
     voice: str = ""
-    prompt: str = ""
+    prompt: str = Field(default="", max_length=PROMPT_CHARACTERS_MAX)
     seed: int = Field(ge=0)
 
 
 def create_app(studio: Studio) -> FastAPI:
     """The application; it asks nothing of other machines, and has no pages of its own that would."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
     app.middleware("http")(add_policy)
     app.add_exception_handler(UserError, tell_user_error)
+    app.add_exception_handler(TooLarge, tell_too_large)
     app.add_exception_handler(RequestValidationError, tell_wrong_request)
 
     @app.get("/choices")
@@ -76,6 +85,11 @@ async def add_policy(request: Request, call_next: Callable[[Request], Awaitable[
 
 def tell_user_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
+
+
+def tell_too_large(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TooLarge)
+    return JSONResponse({"error": error.detail}, error.status_code)
 
 
 def tell_wrong_request(_: Request, error: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.core.params.shared import SpeakerConfig
+from stages.core.params.shared import EspeakVoice, SpeakerConfig
 from stages.core.speaking.config import SamplingConfig
 
 
@@ -19,7 +19,7 @@ class Config(SamplingConfig):
     judge: str = Field(min_length=1, description="own: the base's recogniser | none | folder of a CTC model")
     base_judge: str = Field(min_length=1, description="the same, for the base's languages")
     speaker_encoder: str = Field(min_length=1, description="own: average spectrum | none | folder of an x-vector model")
-    phone_voice: str = Field(min_length=1, description="espeak-ng language that reads the target's texts to phones")
+    phone_voice: EspeakVoice = Field(description="espeak-ng language that reads the target's texts to phones")
     duration_ratio_min: float = Field(gt=0, lt=1, description="of the reference's length; what is shorter is too short")
     duration_ratio_max: float = Field(gt=1, description="of the reference's length; what is longer is too long")
     emotion_sentences_max: int = Field(ge=0, description="sentences spoken with either emotion; 0 leaves it unmeasured")

@@ -8,19 +8,17 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
-from math import gcd
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow
-import pyarrow.parquet
 import soundfile
 import torch
 from torch import Tensor
 
-from stages.core.audio.files import resample
+from stages.core.audio.files import mono_blocks, rate_problem, resample
 from stages.prepare_corpus.config import Config
+from stages.prepare_corpus.embedded import open_column
 from stages.prepare_corpus.levels import audible_frames, frame_samples
 from stages.prepare_corpus.loudness import bring_to
 from stages.prepare_corpus.utterance import Embedded, Recording
@@ -28,14 +26,9 @@ from stages.prepare_corpus.utterance import Embedded, Recording
 LONGEST_SECONDS = 120.0
 """More of one file is never held in memory; longer ones need segments."""
 
-LOWEST_HZ, HIGHEST_HZ = 4_000, 384_000
-FILTER_VALUES_MAX = 2**25
-"""Coefficients of one resampling filter: rates that share no factor would need gigabytes."""
-
 FORGIVEN_SECONDS = 0.1
 """Segments and headers are off by a little; less than this is not missed at a file's end."""
 
-BLOCK_SAMPLES = 2**16
 INEXACT_SEEK = ("MP3",)
 """Formats whose frames need earlier ones: after a seek other samples come out than when read through."""
 
@@ -98,21 +91,15 @@ def _handle(file: BinaryIO) -> int | BinaryIO:
 def _embedded_bytes(speech: Embedded) -> bytes:
     """The bytes of one cell: itself binary, or a struct with `bytes`."""
     try:
-        cells = _row_group(str(speech.path), speech.path.stat().st_mtime_ns, speech.row_group, speech.column)
-        cell = cells[speech.row].as_py()
-    except (OSError, pyarrow.ArrowException, IndexError, KeyError) as error:
+        changed_ns = speech.path.stat().st_mtime_ns
+        cell = open_column(speech.path, changed_ns, speech.row_group, speech.column).cell(speech.row)
+    except (OSError, pyarrow.ArrowException, IndexError) as error:
+        open_column.cache_clear()
         raise Unusable(f"unreadable parquet: {_told(error)}") from None
     content = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(content, bytes) or not content:
         raise Unusable("missing audio: the cell holds no bytes")
     return content
-
-
-@lru_cache(maxsize=1)
-def _row_group(path: str, changed_ns: int, row_group: int, column: str) -> pyarrow.ChunkedArray:
-    """One column of a row group; rows are asked for in order, so the last one is kept."""
-    with pyarrow.parquet.ParquetFile(path) as file:
-        return file.read_row_group(row_group, columns=[column]).column(0)
 
 
 @contextmanager
@@ -130,8 +117,8 @@ def _silent_libraries() -> Iterator[None]:
 
 def _read_samples(sound: soundfile.SoundFile, speech: Recording | Embedded) -> Tensor:
     rate_hz = sound.samplerate
-    if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
-        raise Unusable(f"sample rate out of range: {rate_hz} Hz, {LOWEST_HZ} to {HIGHEST_HZ} are read")
+    if problem := rate_problem(rate_hz):
+        raise Unusable(problem)
     start, end, named = 0, sound.frames, "header"
     if isinstance(speech, Recording) and (speech.start_seconds or speech.end_seconds is not None):
         start, end = _segment(speech, sound.frames, rate_hz)
@@ -142,22 +129,11 @@ def _read_samples(sound: soundfile.SoundFile, speech: Recording | Embedded) -> T
     if wanted > LONGEST_SECONDS * rate_hz:
         raise Unusable(f"too long: {wanted / rate_hz:.1f} s > {LONGEST_SECONDS:g}, give it segments")
     sound.seek(start if sound.format not in INEXACT_SEEK else 0)
-    parts = list(_mono_blocks(sound, start, end))
+    parts = list(mono_blocks(sound, start, end))
     audio = torch.from_numpy(np.concatenate(parts)) if parts else torch.zeros(0)
     if wanted - len(audio) > FORGIVEN_SECONDS * rate_hz:
         raise Unusable(f"truncated: {named} says {wanted / rate_hz:.2f} s, {len(audio) / rate_hz:.2f} s decode")
     return audio
-
-
-def _mono_blocks(sound: soundfile.SoundFile, start: int, end: int) -> Iterator[np.ndarray]:
-    """The frames from `start` to `end` or the file's end, channels averaged; what comes before is read and dropped."""
-    place = sound.tell()
-    while place < end:
-        block = sound.read(min(BLOCK_SAMPLES, end - place), dtype="float32", always_2d=True)
-        if len(block) == 0:
-            return
-        yield block[max(start - place, 0) :].mean(axis=1)
-        place += len(block)
 
 
 def _segment(speech: Recording, frames: int, rate_hz: int) -> tuple[int, int]:
@@ -207,24 +183,14 @@ def condition(audio: Tensor, rate_hz: int, config: Config) -> Tensor:
     Raises:
         Unusable: the two rates have no practicable ratio.
     """
-    audio = resample(audio, rate_hz, checked_rate(rate_hz, config.sample_rate_hz))
+    if problem := rate_problem(rate_hz, config.sample_rate_hz):
+        raise Unusable(problem)
+    audio = resample(audio, rate_hz, config.sample_rate_hz)
     if config.trim_silence:
         audio = trim(audio, config.sample_rate_hz, config.trim_below_db, config.trim_pad_seconds)
     if config.loudness != "none":
         audio = bring_to(audio, config.sample_rate_hz, config.loudness, config.loudness_target_db)
     return audio
-
-
-def checked_rate(from_hz: int, to_hz: int) -> int:
-    """`to_hz`, where a filter for the ratio of both rates fits into memory.
-
-    Raises:
-        Unusable: it does not.
-    """
-    common = gcd(from_hz, to_hz)
-    if from_hz // common * (to_hz // common) > FILTER_VALUES_MAX:
-        raise Unusable(f"sample rate without a ratio: {from_hz} Hz to {to_hz} Hz, whose factor is {common}")
-    return to_hz
 
 
 def trim(audio: Tensor, rate_hz: int, below_db: float, pad_seconds: float) -> Tensor:

@@ -1,10 +1,15 @@
 """Params sections that several stages read."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from stages.core.params.strict import CREDENTIALS, QUERY, StrictModel
+
+EspeakVoice = Annotated[
+    str, Field(pattern=r"^[a-z]{2,3}(-[a-z0-9-]+)?$", description="espeak-ng language code, such as am or en-us")
+]
+"""A language alone: espeak-ng crashes on some names of variants and files."""
 
 
 class BaseConfig(StrictModel):
@@ -60,8 +65,9 @@ class SplitsConfig(StrictModel):
 class LanguageConfig(StrictModel):
     """One language that espeak-ng reads: its voice and its text."""
 
-    voice: str = Field(min_length=1, description="espeak-ng language code")
-    text: str = Field(pattern=r"^data/text/[^/]+$", description="UTF-8 text in data/text/, one paragraph a line")
+    voice: EspeakVoice
+    text: str = Field(pattern=r"^data/text/[^/.\p{Cc}][^/\p{Cc}]*$",
+                      description="UTF-8 text in data/text/, one paragraph a line")
 
 
 class SpeakerConfig(StrictModel):

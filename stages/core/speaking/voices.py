@@ -87,7 +87,7 @@ def read_prompt(path: Path, sample_rate_hz: int, seconds_max: float) -> Tensor:
     Raises:
         UserError: no audio, too short, or silent.
     """
-    audio = read_audio(path, sample_rate_hz)
+    audio = read_audio(path, sample_rate_hz, max(seconds_max, SHORTEST_PROMPT_SECONDS))
     if len(audio) < SHORTEST_PROMPT_SECONDS * sample_rate_hz:
         raise UserError(f"{path}: {len(audio) / sample_rate_hz:.2f} s; a prompt needs {SHORTEST_PROMPT_SECONDS} s")
     audio = audio[: int(seconds_max * sample_rate_hz)]

@@ -40,6 +40,8 @@ def read_spans(path: Path, normalise: Callable[[str], str], words_max: int, spli
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"{path}: no such text file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 at byte {error.start}") from None
     spans = [span for line in lines for span in _spans_of_line(line, normalise, words_max, splits)]

@@ -1,6 +1,7 @@
 """What all readers of recorded speech share: their common params, safe paths, and rows that are told why they fail."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Self
@@ -16,6 +17,9 @@ FILE_NAME_BYTES_MAX = 255
 DVC_CACHE = ".dvc/cache"
 """Where DVC keeps what it links into the corpus, with cache.type symlink."""
 SHOWN_CHARACTERS = 100
+UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Controls, line separators and what turns the direction of writing: a console that shows them shows something else."""
+
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -110,6 +114,17 @@ def check_characters(field: str, value: str) -> None:
         raise BadRow(f"{field} that no file can hold: half a surrogate pair in it") from None
 
 
+def check_name(field: str, value: str) -> None:
+    """Refuse what later stages could not print as it stands.
+
+    Raises:
+        BadRow: a control character, or one that turns the direction of writing; or the value cannot be stored.
+    """
+    check_characters(field, value)
+    if found := UNSHOWN.search(value):
+        raise BadRow(f"{field} with a character that no console shows: U+{ord(found[0]):04X}")
+
+
 def recorded(
     source: RecordedSource, where: str, *, audio: str, text: str, speaker: str, identifier: str | None = None,
     language: str = "", start_seconds: float = 0.0, end_seconds: float | None = None,
@@ -133,10 +148,24 @@ def described(
     Raises:
         BadRow: a field is empty or cannot be stored.
     """
-    for field, value in (("id", identifier), ("text", text), ("speaker", speaker)):
-        check_characters(field, value)
-    return Utterance(id=identifier.strip(), text=text, language=language or source.language, speaker=speaker.strip(),
-                     speech=speech, where=where)
+    identifier, speaker = identifier.strip(), speaker.strip()
+    check_name("id", identifier)
+    check_characters("text", text)
+    check_name("speaker", speaker)
+    return Utterance(id=identifier, text=text, language=language or source.language, speaker=speaker, speech=speech,
+                     where=where)
+
+
+def listed_file(source: RecordedSource, name: str) -> Path:
+    """A file that a source stands on, such as its table; it need not exist.
+
+    Raises:
+        BadRow: it leads out of the corpus' folder, or is a pipe or a device.
+    """
+    path = locate(source, name)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise BadRow("must be a file, and no pipe or device")
+    return path
 
 
 def text_file_problems(source: RecordedSource, *names: str) -> list[str]:
@@ -145,10 +174,11 @@ def text_file_problems(source: RecordedSource, *names: str) -> list[str]:
 
 
 def _text_problem(source: RecordedSource, name: str) -> str:
-    path = Path(source.path, name)
     try:
-        with open(path, "rb") as file:
+        with open(listed_file(source, name), "rb") as file:
             start = file.read(2)
+    except BadRow as error:
+        return str(error)
     except OSError as error:
         return f"a source of kind {source.kind} needs this file: {error.strerror}"
     if not start:

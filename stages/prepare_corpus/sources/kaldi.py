@@ -64,7 +64,7 @@ class KaldiSource(RecordedSource):
 
 def problems(source: KaldiSource) -> list[str]:
     """Why the folder cannot be read at all, one line a problem."""
-    return text_file_problems(source, *(name for name in _files(source) if name != SEGMENTS))
+    return text_file_problems(source, *_files(source))
 
 
 def read(source: KaldiSource) -> Iterator[Utterance | Rejected]:

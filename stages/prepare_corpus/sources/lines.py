@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from stages.prepare_corpus.sources.common import BadRow, RecordedSource
+from stages.prepare_corpus.sources.common import BadRow, RecordedSource, listed_file
 from stages.prepare_corpus.utterance import Rejected, Utterance
 
 LINE_BYTES_MAX = 1 << 20
@@ -30,7 +30,7 @@ class Line:
 
 def read_lines(source: RecordedSource, name: str) -> Iterator[Line]:
     """The lines of a UTF-8 file of a source, with or without BOM, ended by LF or CRLF; blank ones are left out."""
-    with open(Path(source.path, name), "rb") as file:
+    with open(listed_file(source, name), "rb") as file:
         number = 0
         while content := file.readline(LINE_BYTES_MAX):
             number += 1

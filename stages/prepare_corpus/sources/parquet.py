@@ -1,19 +1,29 @@
 """Parquet files with embedded audio, as Hugging Face's datasets write them (https://huggingface.co/docs/datasets)."""
 
 from collections.abc import Iterator
-from typing import Literal
+from pathlib import PurePath
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from stages.prepare_corpus.sources.common import NamedColumnsSource, RelativePath, refuse
 from stages.prepare_corpus.utterance import Rejected, Utterance
+
+
+def _is_pattern(pattern: str) -> str:
+    parts = PurePath(pattern).parts
+    if not parts or any("**" in part and part != "**" for part in parts):
+        raise ValueError("must be a pattern of files, with ** for folders at any depth alone between slashes")
+    return pattern
 
 
 class ParquetSource(NamedColumnsSource):
     """A folder of parquet files."""
 
     kind: Literal["parquet"]
-    files: RelativePath = Field(description="pattern of the files inside path, such as data/train-*.parquet")
+    files: Annotated[RelativePath, AfterValidator(_is_pattern)] = Field(
+        description="pattern of the files inside path, such as data/train-*.parquet"
+    )
     id_column: str | None = Field(default=None, min_length=1, description="ids; else a row's file and number")
 
     def told(self) -> list[str]:

@@ -10,12 +10,14 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from stages.prepare_corpus.sources.common import BadRow, described, locate
-from stages.prepare_corpus.sources.lines import excerpt
+from stages.prepare_corpus.sources.common import BadRow, described, listed_file
+from stages.prepare_corpus.sources.lines import EXCERPT_CHARACTERS, LINE_BYTES_MAX, excerpt
 from stages.prepare_corpus.sources.parquet import ParquetSource
 from stages.prepare_corpus.utterance import Embedded, Rejected, Utterance
 
-BATCH_ROWS = 1024
+BATCH_ROWS = 16
+"""Rows unpacked at a time: in a file of a kilobyte each may be a text of megabytes."""
+
 BUFFER_BYTES = 1 << 16
 
 
@@ -39,7 +41,7 @@ def _files(source: ParquetSource) -> list[str]:
 
 def _file_problems(source: ParquetSource, name: str) -> list[str]:
     try:
-        schema = pyarrow.parquet.read_schema(locate(source, name))
+        schema = pyarrow.parquet.read_schema(listed_file(source, name))
     except BadRow as error:
         return [str(error)]
     except (OSError, pyarrow.ArrowException) as error:
@@ -106,13 +108,20 @@ def _row(
         return described(source, where, speech=speech, text=words[source.text_column], identifier=identifier,
                          speaker=source.speaker or words[source.speaker_column or ""])
     except BadRow as error:
-        shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text or "")
-        return Rejected(where, excerpt(shown), str(error))
+        return Rejected(where, _shown(text), str(error))
+
+
+def _shown(text: bytes | int | None) -> str:
+    if isinstance(text, bytes):
+        return excerpt(text[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace"))
+    return "" if text is None else str(text)
 
 
 def _word(column: str, value: bytes | int | None) -> str:
     if not isinstance(value, bytes):
         return "" if value is None else str(value)
+    if len(value) > LINE_BYTES_MAX:
+        raise BadRow(f"{column} too long: more than {LINE_BYTES_MAX} bytes")
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,14 +1,17 @@
 """The page's server with a stand-in for the models: what it takes, what it refuses, what it lets the page load."""
 
+import asyncio
 import base64
+import json
 
 import pytest
 import torch
 from fastapi.testclient import TestClient
 
-from demo.server import PAGE, TEXT_CHARACTERS_MAX, create_app
+from demo.server import BODY_BYTES_MAX, PAGE, PROMPT_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, create_app
 from stages.core.errors import UserError
 from stages.core.speaking.passage import Span
+from stages.core.speaking.prompts import PROMPT_BYTES_MAX
 from stages.core.speaking.speaker import Said
 
 WISH = {"text": "ሰላም", "model": "export", "voice": "am-m2", "seed": 3}
@@ -86,3 +89,32 @@ def test_other_sites_cannot_have_it_speak(client, studio):
     assert plain.status_code == 422
     assert client.get("/choices", headers={"Host": "elsewhere.example"}).status_code == 400
     assert not studio.wishes
+
+
+@pytest.mark.parametrize("told", [[], [(b"content-length", b"200000000")]])
+def test_a_body_larger_than_any_prompt_is_refused_before_it_is_held(client, studio, told):
+    """Without a length the body comes in chunks."""
+    taken, sent = [], []
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": "/speech",
+             "raw_path": b"/speech", "query_string": b"", "headers": [(b"host", b"127.0.0.1"), *told]}
+
+    async def receive():
+        taken.append(1)
+        return {"type": "http.request", "body": b" " * 1_000_000, "more_body": len(taken) < 200}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(client.app(scope, receive, send))
+    assert sent[0]["status"] == 413
+    assert json.loads(sent[1]["body"]) == {"error": f"a request holds at most {BODY_BYTES_MAX} bytes"}
+    assert len(taken) == BODY_BYTES_MAX // 1_000_000 + 1 and not studio.wishes
+
+
+def test_the_longest_prompt_and_text_are_taken_and_one_character_more_is_not(client, studio):
+    prompt = base64.b64encode(bytes(PROMPT_BYTES_MAX)).decode()
+    longest = {**WISH, "voice": "", "prompt": prompt, "text": "\U0001f600" * TEXT_CHARACTERS_MAX}
+    assert client.post("/speech", content=json.dumps(longest), headers={"Content-Type": "application/json"}).is_success
+    assert len(prompt) == PROMPT_CHARACTERS_MAX and studio.wishes[0].prompt == prompt
+    response = client.post("/speech", json={**WISH, "prompt": prompt + "A"})
+    assert response.status_code == 422 and response.json()["error"].startswith("prompt: String should have at most")

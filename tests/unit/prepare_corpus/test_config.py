@@ -46,3 +46,28 @@ def test_all_that_does_not_fit_together_is_told_at_once(params):
 def test_a_share_of_all_speakers_is_refused(params):
     params["splits"]["test_speakers_share"] = 1.0
     assert "splits.test_speakers_share" in params_problems(params)[0]
+
+
+@pytest.mark.parametrize("pattern", [".", "**x", "data/a**/b"])
+def test_a_pattern_that_means_nothing_is_told_by_its_field(params, pattern):
+    source = recorded(kind="parquet", files=pattern, audio_column="a", text_column="t", speaker="s")
+    del source["manifest"]
+    params["prepare_corpus"]["sources"].append(source)
+    [problem] = params_problems(params)
+    assert ".files: " in problem and repr(pattern) in problem
+
+
+@pytest.mark.parametrize("voice", ["!v/f1", "am+f1", "../am", "am\n", ""])
+def test_an_espeak_voice_is_a_language_alone_wherever_one_is_named(params, voice):
+    params["prepare_corpus"]["sources"][0]["languages"]["am"]["voice"] = voice
+    params["build_base"]["new_language"]["voice"] = voice
+    params["evaluate_speech"]["phone_voice"] = voice
+    problems = params_problems(params)
+    assert len(problems) == 3 and all("voice: String should match pattern" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("text", ["data/text/..", "data/text/.", "data/text/a\x1b", "data/text/a/b"])
+def test_a_text_is_a_file_in_the_folder_of_texts(params, text):
+    params["prepare_corpus"]["sources"][0]["languages"]["am"]["text"] = text
+    [problem] = params_problems(params)
+    assert "text: String should match pattern" in problem

@@ -1,4 +1,7 @@
 
+import pytest
+
+from stages.core.errors import UserError
 from stages.core.params.shared import SplitsConfig
 from stages.core.text.spans import read_spans
 
@@ -25,3 +28,8 @@ def test_a_training_span_that_also_stands_in_a_held_out_sentence_is_rejected(tmp
     training = {span.text_normalised for span in spans if span.split == "train" and not span.rejected}
     assert "same start here" in held_out and not held_out & training
     assert any(span.rejected for span in spans)
+
+
+def test_a_folder_in_the_place_of_a_text_is_one_clear_error(tmp_path):
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        read_spans(tmp_path, plain, 3, SPLITS)

@@ -47,3 +47,14 @@ def test_a_bad_row_is_named_and_the_rest_goes_on(folder, read, bad, reason):
     assert [row.id for row in good] == ["first", "last"]
     assert [(where, told.split(":")[0]) for where, told in rejected] == ([("m.jsonl:2", reason)] if reason else [])
     assert all(len(told) < 400 for _, told in rejected)
+
+
+@pytest.mark.parametrize("character", ["\n", "\x1b", "\x7f", "\x85", "\u2028", "\u202e", "\u2066", "\u200f"])
+@pytest.mark.parametrize("field", ["id", "speaker", "audio"])
+def test_an_id_or_a_speaker_that_a_console_cannot_show_as_it_stands_is_left_out(folder, read, field, character):
+    write(folder, ROW | {field: f"a{character}b.wav"}, ROW | {"id": " b\n"})
+    good, [(where, reason)] = read("jsonl", manifest="m.jsonl")
+    name = "speaker" if field == "speaker" else "id"
+    assert (where, reason) == (
+        "m.jsonl:1", f"{name} with a character that no console shows: U+{ord(character):04X}")
+    assert [row.id for row in good] == ["b"]

@@ -5,6 +5,7 @@ import pyarrow.parquet
 import pytest
 
 from stages.core.errors import UserError
+from stages.prepare_corpus.audio import Unusable, decode
 from stages.prepare_corpus.utterance import Embedded
 
 PARAMS = {"files": "*.parquet", "audio_column": "audio", "text_column": "text", "speaker_column": "who"}
@@ -101,3 +102,40 @@ def test_audio_is_not_read_with_the_rows(folder, read):
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 5_000_000 and pyarrow.total_allocated_bytes() - before < 5_000_000
+
+
+POOLS = []  # kept, for Arrow crashes where a pool is gone before what was allocated from it
+
+
+@pytest.fixture
+def pool():
+    """What Arrow allocates from, which knows the most that it held."""
+    usual = pyarrow.default_memory_pool()
+    POOLS.append(pyarrow.proxy_memory_pool(usual))
+    pyarrow.set_memory_pool(POOLS[-1])
+    yield POOLS[-1]
+    pyarrow.set_memory_pool(usual)
+
+
+def repeated(value, count):
+    """A column that a file holds as one value and many places where it stands."""
+    return pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * count, pyarrow.int8()), pyarrow.array([value]))
+
+
+def test_a_small_file_of_long_texts_is_unpacked_a_little_at_a_time_and_its_texts_are_left_out(folder, read, pool):
+    write(folder, columns(500, text=repeated("a" * 2_000_000, 500)), compression="zstd")
+    assert (folder / "a.parquet").stat().st_size < 5_000
+    good, rejected = read("parquet", **PARAMS)
+    assert good == [] and {reason for _, reason in rejected} == {"text too long: more than 1048576 bytes"}
+    assert len(rejected) == 500 and pool.max_memory() < 150_000_000
+
+
+def test_a_small_file_of_long_recordings_is_unpacked_one_at_a_time(folder, read, pool):
+    table = pyarrow.table(columns(100, audio=repeated(b"a" * 2_000_000, 100)))
+    pyarrow.parquet.write_table(table, folder / "a.parquet", compression="zstd", store_schema=False)
+    assert (folder / "a.parquet").stat().st_size < 5_000
+    rows, _ = read("parquet", **PARAMS)
+    for row in rows:
+        with pytest.raises(Unusable, match="unreadable audio"):
+            decode(row.speech)
+    assert len(rows) == 100 and pool.max_memory() < 20_000_000

@@ -4,8 +4,10 @@ import os
 
 import pytest
 
+from stages.core.errors import UserError
 from stages.prepare_corpus.sources.common import BadRow, locate
 from stages.prepare_corpus.sources.ljspeech import LjspeechSource
+from tests.corpora import WRITERS, readings
 
 
 def corpus(**params):
@@ -72,3 +74,52 @@ def test_a_name_that_no_file_can_have_is_refused_and_shown_in_part(folder):
     with pytest.raises(BadRow, match="longer than 255 bytes") as error:
         locate(corpus(), "ሀ" * 100_000)
     assert len(str(error.value)) < 300
+
+
+TABLES = {"kaldi": ("wav.scp", "text", "utt2spk"), "kaldi_segments": ("segments",), "fleurs": ("train.tsv",),
+          "common_voice": ("validated.tsv",), "ljspeech": ("metadata.csv",), "spreadsheet": ("recordings.csv",),
+          "jsonl": ("manifest.jsonl",), "parquet": ("data/train-00000-of-00002.parquet",)}
+EACH_TABLE = pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in TABLES for name in TABLES[kind]])
+
+
+@pytest.fixture
+def laid_out(tmp_path, monkeypatch, adapter):
+    """Gives the adapter of a kind, its params and one of its tables."""
+    def lay_out(kind, name):
+        monkeypatch.chdir(tmp_path)
+        params = WRITERS[kind](tmp_path, readings(4))
+        return *adapter(params), tmp_path / params["path"] / name
+    return lay_out
+
+
+@EACH_TABLE
+def test_a_table_that_is_a_link_out_of_the_corpus_is_not_read(laid_out, tmp_path, kind, name):
+    module, source, table = laid_out(kind, name)
+    table.rename(tmp_path / "secret")
+    table.symlink_to(tmp_path / "secret")
+    [problem] = module.problems(source)
+    assert problem.endswith(f"symbolic link out of the corpus: {name}")
+    with pytest.raises(UserError, match="symbolic link out of the corpus"):
+        list(module.read(source))
+
+
+@EACH_TABLE
+def test_a_pipe_in_the_place_of_a_table_is_refused_and_nobody_waits_for_it(laid_out, kind, name):
+    module, source, table = laid_out(kind, name)
+    table.unlink()
+    os.mkfifo(table)
+    [problem] = module.problems(source)
+    assert problem.endswith(f"{name}: must be a file, and no pipe or device")
+
+
+@EACH_TABLE
+def test_a_table_that_dvc_holds_by_a_link_is_read_and_so_is_a_corpus_on_another_disk(laid_out, tmp_path, kind, name):
+    module, source, table = laid_out(kind, name)
+    before = list(module.read(source))
+    (tmp_path / ".dvc/cache").mkdir(parents=True)
+    table.rename(tmp_path / ".dvc/cache/0f")
+    table.symlink_to(tmp_path / ".dvc/cache/0f")
+    folder = tmp_path / source.path
+    folder.rename(tmp_path / "disk")
+    folder.symlink_to(tmp_path / "disk")
+    assert list(module.read(source)) == before and before
