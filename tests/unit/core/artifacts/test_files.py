@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from stages.core.artifacts.files import (
+    csv_text,
     link_or_copy,
     output_folder,
+    read_csv,
     read_json,
     read_jsonl,
     write_json,
@@ -111,6 +113,16 @@ def test_json_is_read_back_and_its_absence_or_damage_is_named(tmp_path):
     for name, rule in (("b.json", "not valid JSON"), ("c.json", "no such file")):
         with pytest.raises(UserError, match=f"{name}.*{rule}"):
             read_json(tmp_path / name)
+
+
+def test_a_table_holds_its_columns_in_order_and_is_read_back_and_its_absence_is_named(tmp_path):
+    rows = [{"step": 1, "loss": 0.5}, {"step": 2, "rate": None, "text": 'a,"b"'}]
+    assert csv_text(rows) == 'step,loss,rate,text\n1,0.5,,\n2,,,"a,""b"""\n'
+    assert csv_text([{"loss": 1.0}], ("step", "loss")) == "step,loss\n,1.0\n" and csv_text([]) == "\n"
+    (tmp_path / "table.csv").write_text(csv_text(rows))
+    assert read_csv(tmp_path / "table.csv")[1] == {"step": "2", "loss": "", "rate": "", "text": 'a,"b"'}
+    with pytest.raises(UserError, match=r"none\.csv: no such file"):
+        read_csv(tmp_path / "none.csv")
 
 
 def test_splits_have_their_shares_and_depend_on_text_and_seed_alone():
