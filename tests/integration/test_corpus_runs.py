@@ -64,7 +64,7 @@ def start(folder: Path, processes=1) -> subprocess.Popen:
 
 def wait_for_shards(folder: Path, count: int, run: subprocess.Popen) -> list[psutil.Process]:
     """Wait until so many shards are finished; the processes of the run."""
-    wait_for(lambda: finished_shards(folder) >= count, 120, 0.001, run, lambda: run.communicate(timeout=60)[1])
+    wait_for(lambda: finished_shards(folder) >= count, 600, 0.001, run, lambda: run.communicate(timeout=60)[1])
     assert run.poll() is None, f"the run ended before it was stopped: {run.stderr.read()}"
     return psutil.Process(run.pid).children(recursive=True)
 

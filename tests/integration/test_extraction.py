@@ -46,7 +46,7 @@ def finished_shards() -> int:
 def kill_after(shards: int) -> None:
     """Start the stage and kill it once so many shards are kept."""
     with subprocess.Popen(EXTRACT, env=threads_of(1), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as stage:
-        wait_for(lambda: finished_shards() >= shards, 120, 0.002, stage)
+        wait_for(lambda: finished_shards() >= shards, 600, 0.002, stage)
         assert stage.poll() is None, "extraction ended before it was killed"
         stage.send_signal(signal.SIGKILL)
 

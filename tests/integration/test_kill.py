@@ -51,7 +51,7 @@ def stop_at(folder: Path, step: int, number: signal.Signals, whole_job: bool = F
     """
     with subprocess.Popen(TRAIN, cwd=folder, env=threads_of(1), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True) as trainer:
-        wait_for(lambda: saved_step(folder) >= step, 120, 0.001, trainer)
+        wait_for(lambda: saved_step(folder) >= step, 600, 0.001, trainer)
         assert trainer.poll() is None, "the trainer ended before it was stopped"
         began = time.monotonic()
         for process in processes_in(folder) if whole_job else [trainer]:
