@@ -13,18 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from stages.compare_strategies.claims import Answer, answer_claims
-from stages.compare_strategies.comparison import (
-    BASE_CODES,
-    COST,
-    QUALITY,
-    Comparison,
-    Figure,
-    number_of,
-    parse_result,
-)
+from stages.compare_strategies.comparison import BASE_CODES, COST, QUALITY, Comparison, Figure, parse_result
 from stages.compare_strategies.config import Config
 from stages.compare_strategies.page import render_page
 from stages.compare_strategies.runs import PLAN, RUNS, planned_runs
+from stages.core.artifacts.figures import number_of
 from stages.core.artifacts.files import csv_text, read_json, write_json, write_text
 from stages.core.artifacts.text_settings import SUMMARY
 from stages.core.errors import UserError

@@ -20,7 +20,7 @@ class Tokenizer:
         try:
             self.processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
         except (RuntimeError, OSError) as error:
-            raise UserError(f"{path}: not a SentencePiece model: {error}") from None
+            raise UserError(f"{path}: not a SentencePiece model: {' '.join(str(error).split())}") from None
 
     def encode(self, text: str) -> list[int]:
         """Token ids without start or stop."""

@@ -14,7 +14,7 @@ from stages.core.artifacts.files import (
     write_json,
     write_jsonl,
 )
-from stages.core.artifacts.split import split_of
+from stages.core.artifacts.split import place_of, split_of
 from stages.core.errors import UserError
 
 
@@ -132,6 +132,11 @@ def test_splits_have_their_shares_and_depend_on_text_and_seed_alone():
     assert splits.count("test") / 4000 == pytest.approx(0.2, abs=0.025)
     assert splits.count("validation") / 4000 == pytest.approx(0.1, abs=0.02)
     assert splits == [split_of(text, 1, 0.1, 0.2) for text in texts] != [split_of(text, 2, 0.1, 0.2) for text in texts]
+
+
+def test_a_place_is_that_of_the_text_and_the_salt_forever():
+    assert place_of("a text", "comparison") == int("c38bbb21171297f6", 16) / 2**64
+    assert place_of("a text", "comparison") != place_of("a text", "1")
 
 
 def test_rows_are_written_one_by_one_and_appear_only_whole(tmp_path):
