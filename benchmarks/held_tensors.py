@@ -4,12 +4,10 @@ Resident memory also holds what an allocator keeps back and what libraries pack 
 """
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -47,20 +45,3 @@ class HeldTensors(TorchDispatchMode):
     def _forget(self, key: int, size: int) -> None:
         self.alive.discard(key)
         self.held -= size
-
-
-def kept_for_backward(compute: Callable[[], Any], own: Iterable[Tensor]) -> int:
-    """Bytes that autograd keeps of one forward pass, each storage once; those of `own` tensors do not count."""
-    known = {id(tensor.untyped_storage()) for tensor in own}
-    kept: dict[int, torch.UntypedStorage] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if id(storage) not in known:
-            kept[id(storage)] = storage
-        return tensor
-
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = compute()
-    del result
-    return sum(storage.nbytes() for storage in kept.values())

@@ -23,11 +23,11 @@ from benchmarks.lengths import draw_rows, supervised_tokens
 from benchmarks.shapes import SHAPES, Shape, miniature
 from benchmarks.training_memory import COMPILED, RECOMPUTED
 from benchmarks.training_speed import CLIP_NORM, LEARNING_RATE, WEIGHT_DECAY, cut
-from stages.core.model.unified_voice import SPEED_TOKENS, UnifiedVoice
+from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.params.shared import MachineConfig
 from stages.core.params.strict import load_section
 from stages.core.training.batching import Row
-from stages.core.training.flops import peak_flops, step_flops
+from stages.core.training.flops import peak_flops, work_of
 from stages.core.training.lora import add_lora
 from stages.core.training.machine import adapt_model
 from stages.core.training.optimiser import build_optimiser
@@ -116,12 +116,8 @@ class Trainer:
 
     def work(self, rows: Sequence[Row], seconds: float) -> dict[str, float | None]:
         """FLOPs the maths needs, a second, and their share of the device's peak; None where that is not known."""
-        settings = self.model.settings
-        fixed = settings.condition_num_latent + SPEED_TOKENS + 3
-        lengths = [fixed + len(row.text) + len(row.codes) for row in rows]
-        needed = step_flops(settings, sum(lengths), sum(length**2 for length in lengths),
-                            sum(len(row.text) + 1 for row in rows), sum(len(row.codes) + 1 for row in rows),
-                            weights_trained=not self.is_lora)
+        lengths = [(len(row.text), len(row.codes)) for row in rows]
+        _, needed = work_of(self.model.settings, lengths, weights_trained=not self.is_lora)
         peak = peak_flops(self.machine.device)
         return {"flops_per_second": round(needed / seconds),
                 "utilisation": round(needed / seconds / peak, 4) if peak else None}

@@ -10,6 +10,7 @@ from benchmarks.page_corpus import corpus_section
 from benchmarks.page_memory import model_section, released_section
 from benchmarks.results_folder import Result, is_gpu, load
 
+QUALITY = "How near LoRA comes to full's quality: [docs/strategies.md](../../docs/strategies.md)."
 INTRODUCTION = """# What was measured
 
 Written by `make bench`; `python -m benchmarks NAME` measures one, `--tables` only writes this page anew from the JSON
@@ -24,7 +25,7 @@ def render(folder: Path) -> str:
     sections = [
         INTRODUCTION,
         "## Goals\n\n" + goals_table(folder),
-        "## Claims in circulation\n\n" + claims_table(folder),
+        f"## Claims in circulation\n\n{QUALITY}\n\n{claims_table(folder)}",
         "## Training speed by layout of the batch\n\n" + speed_section(load(folder, "training_speed")),
         "## Memory and step time of LoRA and full\n\n" + memory_section(load(folder, "training_memory")),
         "## Error of the memory estimate\n\n" + model_section(load(folder, "memory_model")),

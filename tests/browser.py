@@ -2,9 +2,8 @@
 
 import json
 import shutil
-import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -52,15 +51,6 @@ def open_browser(profile: Path) -> Iterator[Any]:
         yield browser
     finally:
         browser.quit()
-
-
-def wait_for(true: Callable[[], Any], seconds: float = 60) -> Any:
-    """What `true` gives as soon as it is true."""
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.1)
-    return found
 
 
 def set_width(browser: Any, width: int) -> None:

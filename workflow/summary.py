@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stages.core.artifacts.figures import number_of
 from stages.core.artifacts.files import read_json
 from stages.core.errors import UserError
 from stages.core.params.phases import BASE, phase_order
@@ -39,13 +40,6 @@ def metric_rows() -> list[list[str]]:
     metrics = [read_json(EVALUATION / name / "metrics.json") for name in columns]
     names = dict.fromkeys(name for held in metrics for name, value in held.items() if number_of(value) is not None)
     return [["", *columns], *([name, *(shown(held.get(name)) for held in metrics)] for name in names)]
-
-
-def number_of(value: Any) -> float | None:
-    """Give a metric's number: the value itself, or the mean of an object."""
-    if isinstance(value, dict):
-        value = value.get("mean")
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def shown(value: Any) -> str:

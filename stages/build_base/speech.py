@@ -12,7 +12,7 @@ from stages.core.audio.espeak import phones, synthesise
 from stages.core.audio.files import resample
 from stages.core.audio.mel import MelAnalysis
 from stages.core.params.shared import LanguageConfig, SplitsConfig
-from stages.core.text.invented import invent_words, shuffle_words
+from stages.core.text.invented import further_readings
 from stages.core.text.spans import Span, read_spans
 
 
@@ -47,9 +47,8 @@ def speak_language(
     """
     spans = _usable_spans(language, normalise, config, splits)
     texts = [(span.text_normalised, span.split) for span in spans for _ in range(readings)]
-    for number in range(config.shuffled_readings):
-        texts += [(text, "train") for text in shuffle_words(spans, config.words_per_utterance_max,
-                                                             f"{config.seed} {name} {number}")]
+    texts += [(text, "train") for text in further_readings(
+        spans, config.words_per_utterance_max, f"{config.seed} {name}", range(config.shuffled_readings))]
     return _speak_all(name, language, texts, f"{config.seed} {name}", config, mel)
 
 
@@ -60,10 +59,8 @@ def speak_more(
     """What a language's pretraining hears besides: its training words in further orders, and invented words."""
     spans = _usable_spans(language, normalise, config, splits)
     first, more = config.shuffled_readings, config.pretraining
-    texts = [text for make, numbers in ((shuffle_words, range(first, first + more.shuffled_readings)),
-                                        (invent_words, range(more.invented_readings)))
-             for number in numbers
-             for text in make(spans, config.words_per_utterance_max, f"{config.seed} {name} {number}")]
+    texts = further_readings(spans, config.words_per_utterance_max, f"{config.seed} {name}",
+                             range(first, first + more.shuffled_readings), range(more.invented_readings))
     return _speak_all(name, language, [(text, "train") for text in texts], f"{config.seed} {name} more", config, mel)
 
 

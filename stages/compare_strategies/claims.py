@@ -7,6 +7,8 @@ from typing import Any, Literal
 from stages.compare_strategies.comparison import BASE_CODES, CODES, PHONES, QUALITY, Comparison, Figure
 
 Verdict = Literal["supported", "not supported", "undecided", "unmeasured"]
+MEMORY_CUT_MIN, SPEED_TIMES_MIN, TRAINED_SHARE_MAX, COVERAGE_MIN = 0.6, 3.0, 0.0015, 0.999
+LORA_GB, FULL_GB = (8, 12), (24, 32)
 RELEASED_PARAMETERS = 400_000_000  # claims in GB speak of the released size; a smaller base says nothing on them
 BYTES_A_GIB = 2**30
 WORDS = {CODES: "code cross-entropy", PHONES: "phone error", BASE_CODES: "base-language cross-entropy"}
@@ -74,21 +76,21 @@ def cost_claims(comparison: Comparison, scale: Mapping[str, Any]) -> Iterator[An
     cut = 1 - memory[0] / memory[1] if memory[0] is not None and memory[1] else None
     change = None if cut is None else f"{abs(cut):.0%} {'less' if cut >= 0 else 'more'}"
     yield Answer("LoRA cuts memory by 60-80 %", change or "unmeasured", f"{on}; over what the process held before",
-                 holds(cut, cut is not None and cut >= 0.6))
+                 holds(cut, cut is not None and cut >= MEMORY_CUT_MIN))
     speed = [mean(names, "tokens_per_second") for names in (loras, fulls)]
     times = speed[0] / speed[1] if speed[0] is not None and speed[1] else None
     yield Answer("LoRA is 3-5 times faster", say(times, "{:.2f} times the tokens a second"), on,
-                 holds(times, times is not None and times >= 3))
+                 holds(times, times is not None and times >= SPEED_TIMES_MIN))
     released = scale["parameters"] >= RELEASED_PARAMETERS
     gigabytes = [held * BYTES_A_GIB / 1e9 if released and held is not None else None for held in memory]
     fits = all(held is not None and low <= held <= high
-               for held, (low, high) in zip(gigabytes, ((8, 12), (24, 32)), strict=True))
+               for held, (low, high) in zip(gigabytes, (LORA_GB, FULL_GB), strict=True))
     told = " against ".join(say(held, "{:.1f} GB") for held in gigabytes) if released else "speaks of the released size"
     yield Answer("8-12 GB against 24-32 GB", told, on, holds(None if None in gigabytes else 1.0, fits))
     trained = mean(loras, "trained_parameters")
     share = trained / scale["parameters"] if trained is not None else None
     yield Answer("LoRA trains 0.1 % of the parameters", say(share, "{:.2%}, rows of new pieces included"), on,
-                 holds(share, share is not None and share < 0.0015))
+                 holds(share, share is not None and share < TRAINED_SHARE_MAX))
 
 
 def coverage_claim(scale: Mapping[str, Any]) -> Answer:
@@ -96,7 +98,7 @@ def coverage_claim(scale: Mapping[str, Any]) -> Answer:
     coverage = scale["vocabulary"].get("held_out_character_coverage")
     return Answer("the vocabulary covers 99.9 % of characters", say(coverage, "{:.2%} of held-out text"),
                   f"{scale['vocabulary'].get('new_pieces', '?')} new pieces",
-                  holds(coverage, coverage is not None and coverage >= 0.999))
+                  holds(coverage, coverage is not None and coverage >= COVERAGE_MIN))
 
 
 def quality_claims(comparison: Comparison, scale: Mapping[str, Any]) -> Iterator[Answer]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from stages.core.artifacts.figures import number_of
+
 CODES, PHONES, BASE_CODES = "code_cross_entropy", "phone_error_rate", "base_language_cross_entropy"
 QUALITY = (CODES, PHONES)
 COST = ("trained_parameters", "training_memory_gib", "peak_memory_gib", "tokens_per_second", "training_seconds",
@@ -62,12 +64,6 @@ def parse_result(metrics: Mapping[str, Any]) -> Result:
     figures |= {name: number_of(value) for name, value in evaluation.items()}
     return Result(run["strategy"], run["corpus"], run["seed"], run["rate_factor"], tuple(run["approaches"]),
                   run["replays"], metrics["diverged"] is not None, figures)
-
-
-def number_of(value: Any) -> float | None:
-    """The mean of an object, or the number itself."""
-    value = value.get("mean") if isinstance(value, dict) else value
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def figure_of(values: Sequence[float | None]) -> Figure | None:

@@ -7,7 +7,7 @@ from stages.compare_strategies.claims import WORDS, Answer, of_kind, say, say_fi
 from stages.compare_strategies.comparison import CODES, PHONES, QUALITY, Comparison, Figure
 
 MIB_A_GIB = 1024
-Cell = Callable[[str, str], str]
+Cell = Callable[[str], str]
 
 
 def render_page(comparison: Comparison, scale: Mapping[str, Any], answers: Sequence[Answer]) -> str:
@@ -57,21 +57,21 @@ def tell_outcome(comparison: Comparison, answers: Sequence[Answer]) -> Iterator[
 def corpus_table(comparison: Comparison, corpus: str) -> str:
     """A row a question, a column a strategy."""
     def figure(name: str, form: str = "{:.3f}", scaled: float = 1.0) -> Cell:
-        return lambda strategy, _: say_mean(comparison.figure(strategy, corpus, name), form, scaled)
+        return lambda strategy: say_mean(comparison.figure(strategy, corpus, name), form, scaled)
 
     def interval(name: str, form: str = "{:.3f}") -> Cell:
-        return lambda strategy, _: say_figure(comparison.figure(strategy, corpus, name), form)
+        return lambda strategy: say_figure(comparison.figure(strategy, corpus, name), form)
 
     def quality(name: str) -> Cell:
-        return lambda strategy, _: say_figure(comparison.quality(strategy, corpus, name), "{:.0%}")
+        return lambda strategy: say_figure(comparison.quality(strategy, corpus, name), "{:.0%}")
 
     def seeds(name: str) -> Cell:
-        return lambda strategy, _: say_spread(comparison.figure(strategy, corpus, name))
+        return lambda strategy: say_spread(comparison.figure(strategy, corpus, name))
 
     rates = any(one.rate_factor != 1 and one.corpus == corpus for one in comparison.results)
     reference = comparison.reference
     rows: list[tuple[str, Cell]] = [
-        ("parameters trained at most", lambda strategy, _: say_share(comparison, strategy, corpus)),
+        ("parameters trained at most", figure("trained_parameters", "{:,.0f}")),
         ("peak memory of training, MiB", figure("training_memory_gib", "{:.0f}", MIB_A_GIB)),
         ("with what the process held before", figure("peak_memory_gib", "{:.0f}", MIB_A_GIB)),
         ("supervised tokens a second", figure("tokens_per_second", "{:,.0f}")),
@@ -83,12 +83,12 @@ def corpus_table(comparison: Comparison, corpus: str) -> str:
         ("the same, phone error", quality(PHONES)),
         ("spread over seeds, code cross-entropy", seeds(CODES)),
         ("the same, phone error", seeds(PHONES)),
-        *([("spread over learning rates, code cross-entropy", lambda strategy, _: say(
+        *([("spread over learning rates, code cross-entropy", lambda strategy: say(
             comparison.rate_spread(strategy, CODES), "{:.3f}"))] if rates else []),
-        ("rise in the base's languages, nats", lambda strategy, _: say_figure(comparison.forgetting(strategy, corpus))),
+        ("rise in the base's languages, nats", lambda strategy: say_figure(comparison.forgetting(strategy, corpus))),
     ]
     return markdown(("", *comparison.strategies), (
-        (label, *(cell(strategy, corpus) for strategy in comparison.strategies)) for label, cell in rows))
+        (label, *(cell(strategy) for strategy in comparison.strategies)) for label, cell in rows))
 
 
 def rates_part(comparison: Comparison) -> list[str]:
@@ -111,12 +111,6 @@ def say_mean(figure: Figure | None, form: str, scaled: float) -> str:
 
 def say_spread(figure: Figure | None) -> str:
     return "unmeasured" if figure is None or figure.n < 2 else f"{figure.spread:.3f}"
-
-
-def say_share(comparison: Comparison, strategy: str, corpus: str) -> str:
-    """Parameters that any phase changes."""
-    figure = comparison.figure(strategy, corpus, "trained_parameters")
-    return "unmeasured" if figure is None else f"{figure.mean:,.0f}"
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

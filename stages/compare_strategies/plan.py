@@ -7,7 +7,6 @@ data/corpus/manifest.jsonl, data/features, params -> data/comparison/plan/
 An edit of the params changes the files of those runs that it concerns; DVC runs these again and no others.
 """
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ import yaml
 from stages.compare_strategies.config import Config, resolve_phases
 from stages.compare_strategies.runs import PLAN, Run
 from stages.core.artifacts.files import output_folder, read_jsonl, write_json, write_jsonl, write_text
+from stages.core.artifacts.split import place_of
 from stages.core.artifacts.text_settings import KEY, SUMMARY, read_with
 from stages.core.errors import ParamsError, UserError
 from stages.core.params.command import run_command, stage_parser
@@ -30,6 +30,7 @@ CORPUS, FEATURES = Path("data/corpus"), Path("data/features")
 SHARDS = Path("../../../features")  # as a corpus' folder of the plan sees them
 PASSED_ON = ("base", "text", "extract_features", "finetune", "evaluate_speech")  # sections that a run's commands read
 LARGE = "large"
+SALT = "comparison"
 EPOCHS = 10_000  # more than any run sees; its tokens end it
 
 
@@ -121,7 +122,7 @@ def choose_rows(rows: list[Utterance], texts: Mapping[str, str], share: float) -
     A smaller share is a subset of a larger one. A speaker of whom one row would stay is left out, since a prompt is
     another row of the same speaker.
     """
-    chosen = [row for row in rows if not is_training(row) or place_of(texts[row.id]) < share]
+    chosen = [row for row in rows if not is_training(row) or place_of(texts[row.id], SALT) < share]
     left = Counter(row.speaker for row in chosen if is_training(row))
     return [row for row in chosen if not is_training(row) or left[row.speaker] > 1]
 
@@ -129,11 +130,6 @@ def choose_rows(rows: list[Utterance], texts: Mapping[str, str], share: float) -
 def is_training(row: Utterance) -> bool:
     """Whether a row is what the corpora differ in."""
     return row.role == "target" and row.split == "train"
-
-
-def place_of(text: str) -> float:
-    """A text's place in 0..1, by its hash."""
-    return int.from_bytes(hashlib.sha256(f"comparison\t{text}".encode()).digest()[:8], "big") / 2**64
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ data/comparison/plan, data/checkpoints/base, data/features, data/corpus, base ->
 Checkpoints and saved states lie in .resume/compare_strategies/<run>/ until the result is in place.
 """
 
-import csv
-import io
 import os
 import shutil
 import subprocess
@@ -22,7 +20,7 @@ from typing import Any
 import yaml
 
 from stages.compare_strategies.runs import PLAN, RUNS, Run, planned_runs, read_run
-from stages.core.artifacts.files import output_folder, read_json, write_json, write_text
+from stages.core.artifacts.files import csv_text, output_folder, read_csv, read_json, write_json, write_text
 from stages.core.errors import Diverged, Interrupted, UserError
 from stages.core.params.command import run_command, stage_parser
 from stages.core.params.strict import PARAMS_FILE, read_params
@@ -36,6 +34,7 @@ WORK = Path(".resume/compare_strategies")
 ERROR = "error: "
 FINETUNE, EVALUATE = "stages.finetune", "stages.evaluate_speech"
 COSTS = ("tokens_per_second", "peak_memory_gib", "training_memory_gib", "training_seconds", "trained_parameters")
+NO_CURVE = ("phase", "tokens_seen")  # columns of a run that diverged before its first phase ended
 LARGEST = ("trained", "total", "peak_memory_gib", "training_memory_gib")
 
 
@@ -61,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     outcome = carry_out(run, content)
     with output_folder(RUNS / run.name) as folder:
         write_json(folder / "metrics.json", outcome.metrics)
-        write_text(folder / "curves.csv", as_csv(outcome.curve))
+        write_text(folder / "curves.csv", csv_text(outcome.curve, () if outcome.curve else NO_CURVE))
     record(run, content, outcome)
     shutil.rmtree(WORK / run.name, ignore_errors=True)
     print(tell_progress(run, outcome.metrics), flush=True)
@@ -160,20 +159,8 @@ def start_command(run: Run, module: str, *arguments: Any) -> None:
 
 def read_curve(path: Path, phase: str, tokens_before: int) -> list[dict[str, str]]:
     """Points of a phase, its tokens counted on from those before it."""
-    with open(path, encoding="utf-8", newline="") as file:
-        points = list(csv.DictReader(file))
     return [{"phase": phase, **point, "tokens_seen": str(tokens_before + int(float(point["tokens_seen"])))}
-            for point in points]
-
-
-def as_csv(curve: list[dict[str, str]]) -> str:
-    """The curve as a table; a cell is empty where a point lacks its figure."""
-    table = io.StringIO()
-    names = list(dict.fromkeys(name for point in curve for name in point)) or ["phase", "tokens_seen"]
-    writer = csv.DictWriter(table, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(curve)
-    return table.getvalue()
+            for point in read_csv(path)]
 
 
 def record(run: Run, content: dict[str, Any], outcome: Outcome) -> None:

@@ -6,8 +6,6 @@ data/comparison/plan, data/comparison/runs, data/evaluation/base, data/vocabular
     strategies.csv    a row a strategy and corpus, for DVC's plots
 """
 
-import csv
-import io
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,19 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from stages.compare_strategies.claims import Answer, answer_claims
-from stages.compare_strategies.comparison import (
-    BASE_CODES,
-    COST,
-    QUALITY,
-    Comparison,
-    Figure,
-    number_of,
-    parse_result,
-)
+from stages.compare_strategies.comparison import BASE_CODES, COST, QUALITY, Comparison, Figure, parse_result
 from stages.compare_strategies.config import Config
 from stages.compare_strategies.page import render_page
 from stages.compare_strategies.runs import PLAN, RUNS, planned_runs
-from stages.core.artifacts.files import read_json, write_json, write_text
+from stages.core.artifacts.figures import number_of
+from stages.core.artifacts.files import csv_text, read_json, write_json, write_text
 from stages.core.artifacts.text_settings import SUMMARY
 from stages.core.errors import UserError
 from stages.core.params.command import run_command, stage_parser
@@ -127,15 +118,14 @@ def figure_as_json(figure: Figure) -> dict[str, Any]:
 
 def as_csv(comparison: Comparison) -> str:
     """Means for plots; an empty cell is unmeasured."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("strategy", *QUALITY, "base_language_rise"))
+    rows = []
     for corpus in comparison.corpora:
         for strategy in comparison.strategies:
-            figures = [comparison.figure(strategy, corpus, name) for name in QUALITY]
-            figures.append(comparison.forgetting(strategy, corpus))
-            writer.writerow((f"{strategy}, {corpus} corpus", *(figure.mean if figure else "" for figure in figures)))
-    return table.getvalue()
+            figures = {name: comparison.figure(strategy, corpus, name) for name in QUALITY}
+            figures["base_language_rise"] = comparison.forgetting(strategy, corpus)
+            means = {name: figure.mean if figure else None for name, figure in figures.items()}
+            rows.append({"strategy": f"{strategy}, {corpus} corpus", **means})
+    return csv_text(rows, ("strategy", *QUALITY, "base_language_rise"))
 
 
 def final_figures(comparison: Comparison) -> dict[str, float]:

@@ -8,8 +8,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from stages.core.model.sampling import SamplingSettings, sample_codes
+from stages.core.model.sampling import sample_codes
 from stages.core.model.unified_voice import UnifiedVoice
+from stages.core.speaking.drawing import settings_for
 from stages.core.training.batching import Row
 from stages.core.training.features import FeatureSet, Utterance
 from stages.evaluate_speech.config import Config
@@ -17,7 +18,6 @@ from stages.evaluate_speech.cross_entropy import Sentence, sentence_of
 from stages.evaluate_speech.figures import Measured, Values
 
 BATCH = 32
-SLACK_TOKENS = 8
 Item = TypeVar("Item")
 
 
@@ -77,10 +77,7 @@ def sample_rows(model: UnifiedVoice, rows: Sequence[Row], config: Config, seed: 
     results: list[tuple[Tensor, bool]] = []
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
-        longest = max(len(row.text) for row in part) + SLACK_TOKENS
-        most = min(int(longest * config.codes_per_text_token_max), model.settings.max_mel_tokens)
-        settings = SamplingSettings(config.temperature, config.top_p, config.top_k, config.repetition_penalty, most,
-                                    seed + start)
+        settings = settings_for(config, max(len(row.text) for row in part), model.settings, seed + start)
         conditioning = torch.stack([row.conditioning for row in part]).to(device)
         results += sample_codes(model, conditioning, [row.text for row in part], settings)
     return results

@@ -25,7 +25,7 @@ def measure_pitch(speech: Speech) -> Values:
 
     def against(tracks: list[tuple[Reading, Pitch | None]], prefix: str) -> Values:
         pairs = [(reading.sentence, pitch, truth[reading.line["id"]]) for reading, pitch in tracks]
-        return compare_pitch([pair for pair in pairs if pair[1] and pair[2]], prefix)
+        return compare_pitch(pairs, prefix)
 
     return against(spoken, "") | against(limit, "codes_")
 

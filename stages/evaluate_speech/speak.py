@@ -22,7 +22,7 @@ from stages.core.artifacts.files import output_folder, write_jsonl
 from stages.core.artifacts.progress import Progress
 from stages.core.audio.files import write_audio
 from stages.core.errors import UserError
-from stages.core.params.command import run_command
+from stages.core.params.command import run_command, stage_parser
 from stages.core.speaking.config import load_speaking_config
 from stages.core.speaking.passage import Span
 from stages.core.speaking.prompts import held_out_prompts
@@ -47,8 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parse_command(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m stages.evaluate_speech.speak", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = stage_parser("evaluate_speech.speak", __doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder that export_model wrote")
     parser.add_argument("--prompt", type=Path, help="recording of the voice; without it a held-out one of data/corpus")
     what = parser.add_mutually_exclusive_group(required=True)

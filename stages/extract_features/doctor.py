@@ -6,7 +6,6 @@ Without --base the folder of params.yaml is checked; without --audio a synthesis
 all that this project needs is there and right, else 2.
 """
 
-import argparse
 import math
 import sys
 import time
@@ -26,7 +25,7 @@ from stages.core.model.released import read_statistics
 from stages.core.model.semantic_codec import load_semantic_codec
 from stages.core.model.settings import BaseSettings, CodecSettings, read_settings
 from stages.core.model.w2v_bert import load_w2v_bert, read_config
-from stages.core.params.command import run_command
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section
 from stages.core.text.tokenizer import Tokenizer
@@ -36,8 +35,7 @@ TONE_SECONDS = 3.0
 
 def main(argv: list[str] | None = None) -> int:
     """Print one line a part, then what one utterance gives."""
-    parser = argparse.ArgumentParser(prog="python -m stages.extract_features.doctor", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = stage_parser("extract_features.doctor", __doc__)
     parser.add_argument("--base", type=Path, help="folder to check instead of the one in params.yaml")
     parser.add_argument("--audio", type=Path, help="speech to run through it instead of a tone")
     options = parser.parse_args(argv)

@@ -1,9 +1,7 @@
 """A job to what trains it: model, rows, task, loop."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-import sentencepiece
 import torch
 
 from stages.core.artifacts.code import code_hash
@@ -11,6 +9,7 @@ from stages.core.artifacts.text_settings import require_same_text
 from stages.core.errors import UserError
 from stages.core.model.checkpoint import WEIGHTS_FILE, load_base, load_phase
 from stages.core.model.settings import read_settings
+from stages.core.text.tokenizer import Tokenizer
 from stages.core.training.features import FeatureSet, Utterance
 from stages.core.training.loop import Loop, LoopSettings
 from stages.core.training.machine import adapt_model, choose_precision
@@ -50,17 +49,10 @@ def build_trainee(job: Job) -> Trainee:
     settings = read_settings(job.base).gpt
     model = load_phase(job.start, settings, job.phase.dropout)
     pieces = model.settings.number_text_tokens
-    if job.vocabulary and (found := _pieces(job.vocabulary)) != pieces:
+    if job.vocabulary and (found := len(Tokenizer(job.vocabulary))) != pieces:
         raise UserError(f"{job.vocabulary}: has {found} pieces, {job.start / WEIGHTS_FILE} has rows for {pieces}")
     torch.manual_seed(job.config.seed)
     return prepare_model(model, job.phase, settings.number_text_tokens)
-
-
-def _pieces(path: Path) -> int:
-    try:
-        return len(sentencepiece.SentencePieceProcessor(model_file=str(path)))
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{path}: not a SentencePiece model: {' '.join(str(error).split())}") from None
 
 
 def build_task(job: Job, processes: Processes) -> FinetuneTask:

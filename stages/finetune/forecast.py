@@ -8,12 +8,11 @@ import torch
 from stages.core.model.settings import GptSettings
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.params.shared import MachineConfig
-from stages.core.training.flops import step_flops
+from stages.core.training.flops import work_of
 from stages.core.training.memory import GIB, MemoryEstimate, estimate_memory
 from stages.finetune.config import Phase
 from stages.finetune.expected_speech import ExpectedSpeech
 from stages.finetune.memory_need import (
-    FRAME_TOKENS,
     rows_a_pass,
     rows_a_process,
     taught_share,
@@ -132,15 +131,12 @@ def forecast_phase(
 def epoch_work(planned: PlannedPhase, speech: ExpectedSpeech, rows: int) -> tuple[int, float]:
     """Supervised tokens and FLOPs of one epoch of so many rows, a teacher's forward pass on replay rows included."""
     settings, each = planned.trainee.model.settings, rows / len(speech.utterances)
-    prefix = settings.condition_num_latent + FRAME_TOKENS
-    lengths = [prefix + row.text_tokens + row.code_tokens for row in speech.utterances]
-    text = sum(row.text_tokens + 1 for row in speech.utterances)
-    codes = sum(row.code_tokens + 1 for row in speech.utterances)
-    sums = (sum(lengths), sum(length**2 for length in lengths), text, codes)
-    flops = step_flops(settings, *sums, weights_trained=planned.phase.approach == "full")
+    lengths = [(row.text_tokens, row.code_tokens) for row in speech.utterances]
+    tokens, flops = work_of(settings, lengths, weights_trained=planned.phase.approach == "full")
     if planned.phase.replay_kl_weight > 0:
-        flops += planned.phase.replay_share * step_flops(settings, *sums, weights_trained=True) / 3
-    return round(each * (text + codes)), each * flops
+        _, taught = work_of(settings, lengths, weights_trained=True)
+        flops += planned.phase.replay_share * taught / 3
+    return round(each * tokens), each * flops
 
 
 def feature_bytes(settings: GptSettings, speech: ExpectedSpeech, hours: float) -> int:

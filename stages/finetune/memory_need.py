@@ -9,11 +9,10 @@ import torch
 
 from stages.core.model.settings import GptSettings
 from stages.core.params.shared import MachineConfig
+from stages.core.training.flops import FRAME_TOKENS
 from stages.core.training.memory import Adapters, Pass, Training
 from stages.finetune.config import Phase
 from stages.finetune.trainee import Trainee
-
-FRAME_TOKENS = 5  # two speed tokens, start and stop of the text, start of the codes
 
 
 class Lengths(Protocol):

@@ -7,11 +7,10 @@ one of the machines. The project's folder must be shared between them. What they
 next run takes: it finds the phase trained, and writes its outputs in seconds.
 """
 
-import argparse
 import shlex
 import sys
 
-from stages.core.params.command import run_command
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.shared import MachineConfig
 from stages.core.params.strict import load_section
 from stages.core.training.launcher import torchrun_line
@@ -19,8 +18,7 @@ from stages.core.training.launcher import torchrun_line
 
 def main(argv: list[str] | None = None) -> int:
     """Print the line."""
-    parser = argparse.ArgumentParser(prog="python -m stages.finetune.nodes", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = stage_parser("finetune.nodes", __doc__)
     parser.add_argument("--nodes", type=int, required=True, help="machines")
     parser.add_argument("--meet", required=True, metavar="HOST:PORT", help="one of them, and a free port there")
     parser.add_argument("--phase", required=True)

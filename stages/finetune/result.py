@@ -1,13 +1,11 @@
 """The folder that a phase leaves."""
 
-import csv
-import io
 from pathlib import Path
 
 import yaml
 from torch import Tensor
 
-from stages.core.artifacts.files import write_json, write_text
+from stages.core.artifacts.files import csv_text, write_json, write_text
 from stages.core.artifacts.text_settings import KEY, read_with
 from stages.core.model.checkpoint import WEIGHTS_FILE, save_tensors
 from stages.core.training.lora import save_adapter
@@ -31,7 +29,7 @@ def write_phase(folder: Path, job: Job, task: FinetuneTask, state: LoopState, we
     if trainee.adapter:
         save_adapter(trainee.adapter, folder / "adapter")
     save_tensors(folder / WEIGHTS_FILE, trainee.merged())
-    write_text(folder / "curves.csv", curves_table(state))
+    write_text(folder / "curves.csv", csv_text(state.curve))
     write_text(folder / "config.yaml", yaml.safe_dump(job.effective(), sort_keys=False))
     handed_on = state.best_step if job.config.hand_on == "best" else state.step
     write_json(folder / "summary.json", {
@@ -45,13 +43,3 @@ def write_phase(folder: Path, job: Job, task: FinetuneTask, state: LoopState, we
         "skipped": state.skipped, "precision": str(task.dtype).removeprefix("torch."),
         "last": state.curve[-1] if state.curve else {}, KEY: read_with(job.train.parent),
     })
-
-
-def curves_table(state: LoopState) -> str:
-    """The curve as CSV; a column is empty where a point lacks its figure."""
-    names = list(dict.fromkeys(key for point in state.curve for key in point))
-    table = io.StringIO()
-    writer = csv.DictWriter(table, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(state.curve)
-    return table.getvalue()

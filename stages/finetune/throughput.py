@@ -14,7 +14,7 @@ from stages.core.errors import UserError
 from stages.core.training.flops import PEAK_BFLOAT16_FLOPS, peak_flops_of
 from stages.core.training.memory import GIB
 
-RESULTS = Path("benchmarks/results")
+RESULTS, PATTERN = Path("benchmarks/results"), "training_memory*.json"
 KEPT, RECOMPUTED = "activations kept", "activations recomputed"
 ASSUMED_UTILISATION = 0.35  # of the bfloat16 peak; what dense GPT training commonly reaches on one GPU
 ASSUMED_GPU = "A100"
@@ -97,22 +97,17 @@ def speed_of(device: Device, approach: str, checkpointing: bool, parameters: int
                      f"{device.name}, shape {case['shape']} ({case['total'] / 1e6:.3g} M parameters), batch "
                      f"{case['batch_utterances']}, {variant} ({path})")
     if device.peak is None:
-        return Speed(None, False, f"unmeasured: no {path_of_results()} of {device.name}, no peak known")
+        return Speed(None, False, f"unmeasured: no {RESULTS}/{PATTERN} of {device.name}, no peak known")
     passes = 3 if approach == "full" else 2
     utilisation = ASSUMED_UTILISATION * (passes / (passes + 1) if checkpointing else 1)
     return Speed(utilisation * device.peak, False, f"{utilisation * device.peak / 1e12:.3g} TFLOP/s: unmeasured, "
                  f"assumed {utilisation:.0%} of {device.name}'s {device.peak / 1e12:.0f} TFLOP/s in bfloat16")
 
 
-def path_of_results() -> str:
-    """Where measured speeds would lie."""
-    return f"{RESULTS}/training_memory*.json"
-
-
 def _cases(device: Device) -> list[tuple[Path, dict[str, Any]]]:
     """Measured cases of a device; those of a GPU that --gpu names by its short name too."""
     found = []
-    for path in sorted(RESULTS.glob("training_memory*.json")):
+    for path in sorted(RESULTS.glob(PATTERN)):
         result = read_json(path)
         if device.name in result["machine"]["device"]:
             found += [(path, case) for group in result["approaches"] for case in group["cases"]]

@@ -6,12 +6,12 @@ from typing import Any
 
 from stages.core.artifacts.files import read_json
 from stages.core.tracking.mlflow_runs import StageRun, stage_run
-from stages.core.training.flops import peak_flops, step_flops
+from stages.core.training.flops import peak_flops, work_of
 from stages.core.training.loop import Loop
 from stages.core.training.memory import peak_memory_gib
 from stages.core.training.progress import print_progress
 from stages.finetune.command_line import Job
-from stages.finetune.memory_need import FRAME_TOKENS, rows_a_pass, taught_share, widest_pass
+from stages.finetune.memory_need import rows_a_pass, taught_share, widest_pass
 from stages.finetune.task import FinetuneTask
 
 Figures = dict[str, float]
@@ -81,10 +81,6 @@ def told_by_start(job: Job) -> dict[str, Any]:
 
 def flops_per_token(task: FinetuneTask) -> float:
     """FLOPs a supervised token, averaged over the training rows."""
-    rows, settings = task.train.utterances, task.trainee.model.settings
-    prefix = settings.condition_num_latent + FRAME_TOKENS
-    lengths = [prefix + row.text_tokens + row.code_tokens for row in rows]
-    text, code = sum(row.text_tokens + 1 for row in rows), sum(row.code_tokens + 1 for row in rows)
-    flops = step_flops(settings, sum(lengths), sum(length**2 for length in lengths), text, code,
-                       task.trainee.adapter is None)
-    return flops / (text + code)
+    rows = [(row.text_tokens, row.code_tokens) for row in task.train.utterances]
+    tokens, flops = work_of(task.trainee.model.settings, rows, task.trainee.adapter is None)
+    return flops / tokens

@@ -1,10 +1,9 @@
 """What a gate says: its table, and what may help a phase that failed."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.core.artifacts.files import read_json
+from stages.core.artifacts.files import read_csv, read_json
 from stages.gate_phase.judgement import Finding, Judgement
 
 FORGETTING = ("base_language_", "replayed_", "unreplayed_", "latent_", "validation_base_")
@@ -61,5 +60,4 @@ def tell_training(phase: str, checkpoint: Path) -> str:
 
 def validations(checkpoint: Path) -> int:
     """How often a phase was validated."""
-    with open(checkpoint / "curves.csv", encoding="utf-8", newline="") as file:
-        return sum(1 for point in csv.DictReader(file) if point.get("validation_code_cross_entropy"))
+    return sum(1 for point in read_csv(checkpoint / "curves.csv") if point.get("validation_code_cross_entropy"))

@@ -1,12 +1,11 @@
 """A phase's figures held against its gate's limits."""
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.core.artifacts.files import read_json
+from stages.core.artifacts.files import read_csv, read_json
 from stages.core.errors import UserError
 from stages.gate_phase.config import Gate, Limit
 
@@ -122,10 +121,6 @@ def validation_figures(checkpoint: Path) -> dict[str, dict[str, float]]:
         UserError: the phase's folder lacks its curve or its summary.
     """
     step = int(read_json(checkpoint / "summary.json")["handed_on"]["step"])
-    try:
-        with open(checkpoint / "curves.csv", encoding="utf-8", newline="") as file:
-            points = [point for point in csv.DictReader(file) if int(float(point["step"])) == step]
-    except FileNotFoundError:
-        raise UserError(f"{checkpoint / 'curves.csv'}: no such file") from None
+    points = [point for point in read_csv(checkpoint / "curves.csv") if int(float(point["step"])) == step]
     return {name: {"mean": float(value)} for point in points for name, value in point.items()
             if name.startswith("validation_") and value}

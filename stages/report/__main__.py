@@ -13,12 +13,12 @@ The same inputs give the same bytes.
 import sys
 from pathlib import Path
 
-from stages.core.artifacts.files import output_folder, write_text
+from stages.core.artifacts.files import csv_text, output_folder, write_text
 from stages.core.params.command import stage_parser
 from stages.core.params.strict import load_section, read_params
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
 from stages.report.config import Config, Gates
-from stages.report.curves import COLUMNS, join_curves, to_csv, write_metrics_table
+from stages.report.curves import COLUMNS, join_curves, write_metrics_table
 from stages.report.figures import draw_curves
 from stages.report.gather import Findings, gather_findings
 from stages.report.page import render_page
@@ -45,7 +45,7 @@ def write_report(findings: Findings, config: Config, folder: Path) -> None:
     """Write every file of the report."""
     for name in ("figures", "audio"):
         (folder / name).mkdir()
-    write_text(folder / "curves.csv", to_csv(COLUMNS, join_curves(findings.phases)))
+    write_text(folder / "curves.csv", csv_text(join_curves(findings.phases), COLUMNS))
     write_text(folder / "metrics.csv", write_metrics_table(findings.results))
     draw_curves(findings.phases, folder / "figures")
     write_text(folder / "index.html", render_page(findings, config, folder))

@@ -1,9 +1,8 @@
 """Curves of all phases on one axis: the tokens that a phase's weights have seen since the base."""
 
-import csv
-import io
 from collections.abc import Sequence
 
+from stages.core.artifacts.files import csv_text
 from stages.core.params.phases import BASE
 from stages.report.gather import Phase, Result
 from stages.report.measures import metrics_of
@@ -39,13 +38,4 @@ def write_metrics_table(results: Sequence[Result]) -> str:
     """CSV: a row for the base and each phase, a column for each metric's mean; an empty cell is unmeasured."""
     names = [metric.name for metric in metrics_of([result.measures for result in results])]
     rows = [{"phase": result.name} | {name: result.measure(name).mean for name in names} for result in results]
-    return to_csv(("phase", *names), rows)
-
-
-def to_csv(columns: Sequence[str], rows: Sequence[dict]) -> str:
-    """Rows as CSV text; None is an empty cell."""
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return table.getvalue()
+    return csv_text(rows, ("phase", *names))

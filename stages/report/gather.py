@@ -1,6 +1,5 @@
 """Everything that the page tells, read from the folders of the earlier stages; folders of other phases are ignored."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from stages.core.artifacts.files import below, read_json, read_jsonl
+from stages.core.artifacts.files import below, read_csv, read_json, read_jsonl
 from stages.core.errors import UserError
 from stages.core.params.phases import BASE, phase_order
 from stages.core.params.strict import parse_section
@@ -197,8 +196,7 @@ def read_phase(name: str, settings: Mapping[str, Any]) -> Phase:
         UserError: the curve or the summary lacks what the report needs.
     """
     path = CHECKPOINTS / name / "curves.csv"
-    with open(path, encoding="utf-8", newline="") as file:
-        curve = list(csv.DictReader(file))
+    curve = read_csv(path)
     if not curve or not {"step", "tokens_seen"} <= curve[0].keys():
         raise UserError(f"{path}: must have columns step and tokens_seen and at least one row")
     summary = read_json(CHECKPOINTS / name / "summary.json")

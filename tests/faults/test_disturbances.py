@@ -6,10 +6,11 @@ import time
 from contextlib import suppress
 
 import pytest
-from engine_project import GIT, EngineProject, set_polish_epochs, wait_for
+from engine_project import GIT, EngineProject, set_polish_epochs
 
 from tests.faults.kills import said, start
 from tests.faults.outputs import outputs
+from tests.processes import wait_for
 
 GUARDED = {"GUARDED": "1"}
 DAY_SECONDS = 86_400

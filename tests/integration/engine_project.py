@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
+
+from tests.params_file import edit_params
 
 ROOT = Path(__file__).resolve().parents[2]
 GIT = "git -c user.name=n -c user.email=e@example.org"
@@ -164,20 +165,9 @@ class EngineProject:
 
     def edit_params(self, change) -> None:
         """Apply a function to the content of params.yaml."""
-        path = self.folder / "params.yaml"
-        content = yaml.safe_load(path.read_text())
-        change(content)
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        edit_params(self.folder, change)
 
 
 def set_polish_epochs(count: int) -> Callable[[dict], None]:
     """An edit of params.yaml that makes the last phase stale, and what depends on it."""
     return lambda params: params["phases"]["polish"].update(epochs=count)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Poll until the condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)

@@ -11,13 +11,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.processes import free_port, wait_for
+
 START_SECONDS = 120
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 class Server:
@@ -36,11 +32,7 @@ class Server:
         with open(self.folder / "log", "a") as log:
             self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True,
                                              env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"})
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            said = (self.folder / "log").read_text()[-3000:]
-            assert self._process.poll() is None and time.monotonic() < deadline, said
-            time.sleep(0.1)
+        wait_for(self._answers, START_SECONDS, 0.1, self._process, lambda: (self.folder / "log").read_text()[-3000:])
 
     def kill(self) -> None:
         """kill -9 of the server with its workers."""

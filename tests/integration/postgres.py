@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
-from mlflow_server import free_port
+from tests.processes import free_port
 
 USER = "postgres"  # Postgres refuses to be root; Debian's package makes this account
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path(shutil.which("postgres") or "/none").parent]

@@ -7,6 +7,8 @@ import time
 import pytest
 from engine_project import EngineProject
 
+from tests.processes import wait_for
+
 RUNS = [f"compare_strategies@{strategy}-{corpus}-1"
         for strategy in ("hybrid", "lora") for corpus in ("large", "small")]
 RATES = [f"compare_strategies@{strategy}-rate-0.3" for strategy in ("hybrid", "lora")]
@@ -78,10 +80,7 @@ def test_a_killed_comparison_goes_on_with_the_runs_that_are_not_there(project):
     edit(project, strategies={"lora": 2, "hybrid": 2})
     before = len(project.executions())
     engine = project.start(f"snakemake {COMPARE}", STAGE_SECONDS="1", SLOW_STAGE="compare_strategies run")
-    deadline = time.monotonic() + 60
-    while len(project.executions()) < before + 4:
-        assert time.monotonic() < deadline, engine.communicate()
-        time.sleep(0.05)
+    wait_for(lambda: len(project.executions()) >= before + 4)
     os.killpg(engine.pid, signal.SIGKILL)
     engine.communicate()
     time.sleep(2)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
 from stages.__main__ import main
 from stages.core.artifacts.files import read_jsonl
 from stages.core.text.tokenizer import Tokenizer
 from tests.corpora import WRITERS, Reading, readings, write_jsonl, write_sound
+from tests.params_file import edit_params
 from tests.tiny_project import make_project
 
 CORPUS = readings(14)
@@ -36,9 +36,7 @@ def project(tiny, tmp_path, monkeypatch):
 
 def take(*sources):
     """Put sources into params.yaml in place of what stands there."""
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    params["prepare_corpus"]["sources"] = list(sources)
-    Path("params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True, sort_keys=False))
+    edit_params(Path(), lambda params: params["prepare_corpus"].update(sources=list(sources)))
 
 
 @pytest.mark.parametrize("layout", WRITERS)

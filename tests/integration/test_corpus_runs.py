@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -13,8 +12,8 @@ import soundfile
 
 from stages.core.artifacts.files import read_jsonl
 from tests.corpora import write_lines
+from tests.processes import threads_of, wait_for
 from tests.recorded_project import HOME, MANIFEST, make_recorded_project, manifest_lines, write_recordings
-from tests.tiny_project import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -54,31 +53,25 @@ def copy_of(folder: Path, target: Path) -> Path:
     return target
 
 
-def environment(processes=1):
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(processes)}
-
-
 def finished_shards(folder: Path) -> int:
     return len(list(folder.glob(".resume/prepare_corpus/*/made.jsonl")) if (folder / ".resume").exists() else [])
 
 
 def start(folder: Path, processes=1) -> subprocess.Popen:
-    return subprocess.Popen(PREPARE, cwd=folder, env=environment(processes), stdout=subprocess.DEVNULL,
+    return subprocess.Popen(PREPARE, cwd=folder, env=threads_of(processes), stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def wait_for_shards(folder: Path, count: int, run: subprocess.Popen) -> list[psutil.Process]:
     """Wait until so many shards are finished; the processes of the run."""
-    deadline = time.monotonic() + 120
-    while finished_shards(folder) < count and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.001)
+    wait_for(lambda: finished_shards(folder) >= count, 600, 0.001, run, lambda: run.communicate(timeout=60)[1])
     assert run.poll() is None, f"the run ended before it was stopped: {run.stderr.read()}"
     return psutil.Process(run.pid).children(recursive=True)
 
 
 def prepare(folder: Path) -> str:
     """Run to the end; what it told."""
-    run = subprocess.run(PREPARE, cwd=folder, env=environment(2), capture_output=True, text=True)
+    run = subprocess.run(PREPARE, cwd=folder, env=threads_of(2), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -134,7 +127,7 @@ def test_a_full_disk_is_one_clear_line_and_gives_its_room_back(fresh):
     tiny_disk = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
     if subprocess.run([*tiny_disk, "true"], cwd=fresh, capture_output=True).returncode not in (0, 2):
         pytest.skip("this system lets nobody mount a small disk")
-    run = subprocess.run([*tiny_disk, *PREPARE], cwd=fresh, env=environment(), capture_output=True, text=True)
+    run = subprocess.run([*tiny_disk, *PREPARE], cwd=fresh, env=threads_of(1), capture_output=True, text=True)
     assert run.returncode == 2 and "Traceback" not in run.stderr
     assert "No space left on device" in run.stderr.splitlines()[-1] and not (fresh / "data/corpus").exists()
     assert ".partial" not in run.stdout and "/plan" not in run.stdout, "what is half-done still takes the room"

@@ -9,7 +9,8 @@ import sys
 import psutil
 import pytest
 
-from tests.browser import OVERFLOW, complaints, open_browser, requested_addresses, set_width, wait_for
+from tests.browser import OVERFLOW, complaints, open_browser, requested_addresses, set_width
+from tests.processes import threads_of, wait_for
 from tests.served_export import VOICE, write_prompt
 from tests.spoken_project import PHASE, make_spoken_project
 from tests.tiny_project import ROOT
@@ -31,8 +32,7 @@ def project(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(project):
     """A started server and its address, which it prints."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "demo", "--port", "0"], cwd=project, env=environment,
+    process = subprocess.Popen([sys.executable, "-m", "demo", "--port", "0"], cwd=project, env=threads_of(1),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         said = process.stdout.readline()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine_project import GIT, WHOLE_SCHEDULE, set_polish_epochs, wait_for
+from engine_project import GIT, WHOLE_SCHEDULE, set_polish_epochs
 from zc.lockfile import LockFile
 
+from tests.processes import wait_for
 from workflow.cores import usable_cores
 
 POLISH_AND_DEPENDENTS = ["evaluate_speech@polish", "export_model", "finetune@polish", "report"]

@@ -1,18 +1,16 @@
 """Extraction killed as a real process and started again: no shard twice, the bytes of an undisturbed run."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-import yaml
 
+from tests.params_file import edit_params
+from tests.processes import threads_of, wait_for
 from tests.released_project import make_released_project, run_schedule
-from tests.tiny_project import ROOT
 
 EXTRACT = [sys.executable, "-m", "stages", "extract_features"]
 SHARD_UTTERANCES = 4
@@ -38,33 +36,24 @@ def project(prepared, tmp_path, monkeypatch):
 
 
 def change_params(folder: Path, **changes) -> None:
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["extract_features"] |= changes
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True, sort_keys=False))
+    edit_params(folder, lambda params: params["extract_features"].update(changes))
 
 
 def finished_shards() -> int:
     return len(list(RESUME.glob("*/*.json")))
 
 
-def environment() -> dict[str, str]:
-    """One thread for every process: another number rounds otherwise."""
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-
-
 def kill_after(shards: int) -> None:
     """Start the stage and kill it once so many shards are kept."""
-    with subprocess.Popen(EXTRACT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as stage:
-        deadline = time.monotonic() + 120
-        while finished_shards() < shards and stage.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
+    with subprocess.Popen(EXTRACT, env=threads_of(1), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as stage:
+        wait_for(lambda: finished_shards() >= shards, 600, 0.002, stage)
         assert stage.poll() is None, "extraction ended before it was killed"
         stage.send_signal(signal.SIGKILL)
 
 
 def extract() -> tuple[dict[str, bytes], str]:
     """Run the stage to its end; the bytes of its output, and what it said."""
-    done = subprocess.run(EXTRACT, env=environment(), check=True, capture_output=True, text=True)
+    done = subprocess.run(EXTRACT, env=threads_of(1), check=True, capture_output=True, text=True)
     return {path.name: path.read_bytes() for path in OUTPUT.iterdir()}, done.stdout
 
 

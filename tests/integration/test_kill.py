@@ -1,7 +1,6 @@
 """The trainer killed, stopped and continued, as real processes: the same bytes, one MLflow run, no step twice."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -12,13 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 from stages.core.errors import Diverged
 from stages.core.params.shared import TrackingConfig
 from stages.core.tracking.mlflow_store import open_store
+from tests.params_file import edit_params
+from tests.processes import saved_step, threads_of, wait_for
 from tests.tiny_job import make_workplace
-from tests.tiny_project import ROOT
 
 TRAIN = [sys.executable, "-m", "stages", "finetune", "--phase", "full"]
 KILLS, EPOCHS = 3, 60
@@ -29,28 +28,19 @@ GRACE_SECONDS = 30  # Slurm's default between SIGTERM and SIGKILL (KillWait)
 def place(tmp_path):
     """A phase of 60 epochs of several steps, saved as often as can be, with a figure a step."""
     make_workplace(tmp_path)
-    change_params(tmp_path, "phases", {"full": {
-        **yaml.safe_load((tmp_path / "params.yaml").read_text())["phases"]["full"], "start_from": "base",
-        "epochs": EPOCHS}})
-    change_params(tmp_path, "export_model", {"phase": "full"})
-    change_params(tmp_path, "finetune", {"log_every_steps": 1})
-    change_params(tmp_path, "machine", {"save_every_seconds": 0.02})
+    edit_params(tmp_path, train_full_alone)
     return tmp_path
 
 
+def train_full_alone(params) -> None:
+    params["phases"] = {"full": params["phases"]["full"] | {"start_from": "base", "epochs": EPOCHS}}
+    params["export_model"] |= {"phase": "full"}
+    params["finetune"] |= {"log_every_steps": 1}
+    params["machine"] |= {"save_every_seconds": 0.02}
+
+
 def change_params(folder: Path, section: str, changes) -> None:
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    params[section] = changes if section == "phases" else params[section] | changes
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, allow_unicode=True))
-
-
-def environment():
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-
-
-def saved_step(folder: Path) -> int:
-    states = sorted((folder / ".resume").glob("finetune@full/*/state-*.safetensors"))
-    return int(states[-1].stem.removeprefix("state-")) if states else -1
+    edit_params(folder, lambda params: params[section].update(changes))
 
 
 def stop_at(folder: Path, step: int, number: signal.Signals, whole_job: bool = False) -> tuple[int, float, str]:
@@ -59,11 +49,9 @@ def stop_at(folder: Path, step: int, number: signal.Signals, whole_job: bool = F
     Args:
         whole_job: send it to every process that the trainer started too, as Slurm and systemd do.
     """
-    with subprocess.Popen(TRAIN, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    with subprocess.Popen(TRAIN, cwd=folder, env=threads_of(1), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True) as trainer:
-        deadline = time.monotonic() + 120
-        while saved_step(folder) < step and trainer.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_for(lambda: saved_step(folder) >= step, 600, 0.001, trainer)
         assert trainer.poll() is None, "the trainer ended before it was stopped"
         began = time.monotonic()
         for process in processes_in(folder) if whole_job else [trainer]:
@@ -74,7 +62,7 @@ def stop_at(folder: Path, step: int, number: signal.Signals, whole_job: bool = F
 
 def train(folder: Path) -> dict[str, bytes]:
     """Train to the end; the bytes of the phase's folder."""
-    subprocess.run(TRAIN, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(TRAIN, cwd=folder, env=threads_of(1), check=True, stdout=subprocess.DEVNULL)
     return {path.name: path.read_bytes() for path in (folder / "data/checkpoints/full").iterdir()}
 
 
@@ -117,7 +105,7 @@ def test_a_preempted_training_saves_in_the_time_it_is_given_and_continues(place,
     assert f"stopped by SIGTERM at step {at}" in said and not (place / "data/checkpoints/full").exists()
     _, runs = runs_of(place, monkeypatch)
     assert [run.info.status for run in runs] == ["KILLED"]
-    done = subprocess.run(TRAIN, cwd=place, env=environment(), check=True, capture_output=True, text=True)
+    done = subprocess.run(TRAIN, cwd=place, env=threads_of(1), check=True, capture_output=True, text=True)
     assert f"continues at step {at}" in done.stdout
     _, runs = runs_of(place, monkeypatch)
     assert [run.info.status for run in runs] == ["FINISHED"]
@@ -134,7 +122,7 @@ def test_a_killed_launcher_leaves_no_process_that_trains_on_and_the_next_start_w
 def test_several_processes_end_with_the_status_and_the_words_of_the_one_that_failed(place):
     change_params(place, "machine", {"processes": 2})
     change_params(place, "finetune", {"gradient_norm_max": 1e-9, "skipped_steps_max": 1})
-    done = subprocess.run(TRAIN, cwd=place, env=environment(), capture_output=True, text=True)
+    done = subprocess.run(TRAIN, cwd=place, env=threads_of(1), capture_output=True, text=True)
     assert done.returncode == Diverged.status and "error: more than skipped_steps_max = 1" in done.stderr
 
 

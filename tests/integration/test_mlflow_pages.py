@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -16,7 +15,8 @@ import soundfile
 import yaml
 
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
-from tests.browser import keep_picture, open_browser, requested_addresses, wait_for
+from tests.browser import keep_picture, open_browser, requested_addresses
+from tests.processes import free_port, wait_for
 from tests.tiny_project import ROOT
 
 pytestmark = pytest.mark.slow
@@ -70,9 +70,7 @@ def record_schedule(samples):
 def server(store):
     """Address of the server that the Makefile's recipe starts, on a port of its own."""
     recipe = shlex.split(re.search(r"^\t@(mlflow ui .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1))
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [str(port) if part == "5000" else part for part in recipe]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                                 "MLFLOW_DISABLE_TELEMETRY": "true"}

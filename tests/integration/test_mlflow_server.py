@@ -8,13 +8,14 @@ import threading
 import time
 
 import pytest
-import yaml
 from mlflow.tracking import MlflowClient
 from mlflow_server import Server, SlowProxy
 from postgres import Postgres, what_is_missing
 
 from stages.core.tracking.mlflow_store import PARENT_TAG
 from stages.core.tracking.outbox import SEND_SECONDS
+from tests.params_file import edit_params
+from tests.processes import saved_step, threads_of, wait_for
 from tests.tiny_job import make_workplace
 from tests.tiny_project import ROOT
 
@@ -73,14 +74,14 @@ def place_over_postgres(tmp_path, over_postgres):
 
 
 def lay_out(folder, uri, epochs=EPOCHS):
-    path = folder / "params.yaml"
-    params = yaml.safe_load(path.read_text())
-    params["phases"] = {"full": {**params["phases"]["full"], "start_from": "base", "epochs": epochs}}
-    params["export_model"]["phase"] = "full"
-    params["finetune"]["log_every_steps"] = 1
-    params["machine"]["save_every_seconds"] = 0.1
-    params["tracking"] = {"uri": uri, "experiment": f"{EXPERIMENT}-{folder.name}"}
-    path.write_text(yaml.safe_dump(params, allow_unicode=True))
+    def change(params):
+        params["phases"] = {"full": {**params["phases"]["full"], "start_from": "base", "epochs": epochs}}
+        params["export_model"]["phase"] = "full"
+        params["finetune"]["log_every_steps"] = 1
+        params["machine"]["save_every_seconds"] = 0.1
+        params["tracking"] = {"uri": uri, "experiment": f"{EXPERIMENT}-{folder.name}"}
+
+    edit_params(folder, change)
 
 
 class Training:
@@ -88,9 +89,8 @@ class Training:
 
     def __init__(self, folder):
         command = [sys.executable, "-m", "stages", "finetune", "--phase", "full"]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.folder, self.said = folder, ""
-        self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL,
+        self.process = subprocess.Popen(command, cwd=folder, env=threads_of(1), stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -101,15 +101,10 @@ class Training:
 
     def step(self):
         """The last saved step."""
-        states = sorted((self.folder / ".resume").glob("finetune@full/*/state-*.safetensors"))
-        return int(states[-1].stem.removeprefix("state-")) if states else -1
+        return saved_step(self.folder)
 
     def wait_until(self, condition, seconds=120):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert self.process.poll() is None, f"the training ended too early: {self.said}"
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.01)
+        wait_for(condition, seconds, 0.01, self.process, lambda: self.said)
 
     def pause(self):
         """Stand still until the next sending is due."""

@@ -1,39 +1,34 @@
 """The real command over two processes that it launches itself: one run, one folder, the same layout and weights."""
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
 import sys
 
 import torch
-import yaml
-from mlflow_server import free_port
 from safetensors.torch import load_file
 
+from tests.params_file import edit_params
+from tests.processes import free_port, threads_of
 from tests.tiny_job import make_workplace
-from tests.tiny_project import ROOT
 
 COMMAND = [sys.executable, "-m", "stages", "finetune", "--phase", "lora"]
 
 
 def set_params(folder, **machine):
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["machine"] |= {"precision": "float32", **machine}
-    for phase in params["phases"].values():
-        phase |= {"dropout": 0.0, "epochs": 2}
-    params["phases"]["lora"]["lora"]["dropout"] = 0.0
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    def change(params):
+        params["machine"] |= {"precision": "float32", **machine}
+        for phase in params["phases"].values():
+            phase |= {"dropout": 0.0, "epochs": 2}
+        params["phases"]["lora"]["lora"]["dropout"] = 0.0
 
-
-def environment():
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    edit_params(folder, change)
 
 
 def train(folder, **machine):
     set_params(folder, **machine)
-    done = subprocess.run(COMMAND, cwd=folder, env=environment(), capture_output=True, text=True)
+    done = subprocess.run(COMMAND, cwd=folder, env=threads_of(1), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -66,8 +61,8 @@ def test_the_line_for_two_machines_trains_what_one_process_trains_and_the_next_r
     set_params(two, processes=1)
     told = [sys.executable, "-m", "stages.finetune.nodes", "--nodes", "2", "--meet", f"127.0.0.1:{free_port()}",
             "--phase", "lora"]
-    line = subprocess.run(told, cwd=two, env=environment(), check=True, capture_output=True, text=True).stdout
-    machines = [subprocess.Popen(shlex.split(line), cwd=two, env=environment(), stdout=subprocess.PIPE, text=True)
+    line = subprocess.run(told, cwd=two, env=threads_of(1), check=True, capture_output=True, text=True).stdout
+    machines = [subprocess.Popen(shlex.split(line), cwd=two, env=threads_of(1), stdout=subprocess.PIPE, text=True)
                 for _ in range(2)]
     said = "".join(machine.communicate(timeout=240)[0] for machine in machines)
     assert [machine.returncode for machine in machines] == [0, 0] and "2 process(es) on cpu" in said

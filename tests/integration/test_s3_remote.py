@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from engine_project import GIT, EngineProject
-from mlflow_server import free_port
+
+from tests.processes import free_port
 
 pytestmark = [
     pytest.mark.slow,

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from stages.core.audio.espeak import phones
 from stages.core.model.settings import read_settings
 from stages.evaluate_speech.judge import PhoneJudge
 from stages.evaluate_speech.words import count_errors
+from tests.processes import free_port
 from tests.served_export import NAME, VOICE, make_served_export, register, write_prompt
 from tests.tiny_project import ROOT
 
@@ -30,12 +30,6 @@ pytestmark = pytest.mark.slow
 KNOWN = {"es": "todos los seres humanos nacen libres.", "sw": "watu wote wamezaliwa huru."}  # languages of the base
 TEXTS = ["ሰላም ነው። ማንም ሰው እኩል ነው።", "የልጅ መብት ሁሉ የተከበረ ይሁን።"]
 START_SECONDS = 120
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

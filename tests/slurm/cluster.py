@@ -5,11 +5,13 @@ import secrets
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tests.processes import wait_for
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 START_SECONDS = 30
@@ -101,12 +103,16 @@ def start_daemons(folder: Path, environment: dict[str, str], started: list[subpr
             command = [daemon(name) or name, *options]
             started.append(subprocess.Popen(command, env=environment, stdout=said, stderr=said))
 
+    def logs() -> str:
+        return "\n".join(path.read_text()[-1500:] for path in sorted([*folder.glob("*.log"), *folder.glob("*.out")]))
+
+    wait = partial(wait_for, seconds=START_SECONDS, every_seconds=0.2, said=logs)
     start("munged", "--foreground", *(f"--{option}={folder}/munge.{ending}" for option, ending in (
         ("socket", "socket"), ("key-file", "key"), ("pid-file", "pid"), ("seed-file", "seed"), ("log-file", "log"))))
-    wait_for((folder / "munge.socket").exists, folder)
+    wait((folder / "munge.socket").exists)
     start("slurmctld", "-D")
     start("slurmd", "-D")
-    wait_for(lambda: "idle" in ask(environment, "sinfo", "--noheader", "--format=%T"), folder)
+    wait(lambda: "idle" in ask(environment, "sinfo", "--noheader", "--format=%T"))
 
 
 def stop(process: subprocess.Popen) -> None:
@@ -131,12 +137,3 @@ def configuration(folder: Path) -> str:
 def ask(environment: dict[str, str], *command: str) -> str:
     """What one of Slurm's commands says; empty while nobody answers."""
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60).stdout
-
-
-def wait_for(condition, folder: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            logs = [path.read_text()[-1500:] for path in sorted([*folder.glob("*.log"), *folder.glob("*.out")])]
-            raise RuntimeError("Slurm does not start:\n" + "\n".join(logs))
-        time.sleep(0.2)

@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.faults.outputs import outputs
 from tests.faults.real_project import RealProject
+from tests.processes import saved_step, wait_for
 from tests.slurm.cluster import ask, one_machine_slurm, what_is_missing
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow,
@@ -33,24 +32,8 @@ def slurm():
 def local(tmp_path):
     """A schedule with one phase that is long enough to be preempted, run without a cluster."""
     project = RealProject.create(tmp_path / "local")
-    path = project.folder / "params.yaml"
-    params = yaml.safe_load(path.read_text())
-    params["phases"][PREEMPTED]["epochs"] = EPOCHS
-    path.write_text(yaml.safe_dump(params, allow_unicode=True, sort_keys=False))
+    project.edit_params(lambda params: params["phases"][PREEMPTED].update(epochs=EPOCHS))
     return project
-
-
-def saved_step(project):
-    states = sorted((project.folder / ".resume").glob(f"finetune@{PREEMPTED}/*/state-*.safetensors"))
-    return int(states[-1].stem.removeprefix("state-")) if states else -1
-
-
-def wait_until(condition, process):
-    deadline = time.monotonic() + MOST_SECONDS
-    while not condition():
-        assert process.poll() is None, process.communicate()[0][-5000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -73,7 +56,8 @@ def preempt(slurm, folder):
 
 def test_a_schedule_with_a_preempted_training_ends_in_the_bytes_of_a_local_run(slurm, local, submitted, tmp_path):
     cluster, process = submitted
-    wait_until(lambda: saved_step(cluster) > 10, process)
+    wait_for(lambda: saved_step(cluster.folder, PREEMPTED) > 10, MOST_SECONDS, 0.1, process,
+             lambda: process.communicate(timeout=MOST_SECONDS)[0][-5000:])
     job = preempt(slurm, tmp_path)
     said, _ = process.communicate(timeout=MOST_SECONDS)
     assert process.returncode == 0, said[-5000:]

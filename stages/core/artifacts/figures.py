@@ -1,5 +1,7 @@
 """Names of all figures that `evaluate_speech` measures: metrics.json, DVC, MLflow, gates and the report use them."""
 
+from typing import Any
+
 FIGURES = (
     "code_cross_entropy", "code_top1", "swapped_text_cross_entropy", "swapped_text_gap",
     "phone_error_rate", "character_error_rate", "word_error_rate", "skipped_word_rate", "repeated_word_rate",
@@ -24,3 +26,9 @@ HEADLINE = (  # what DVC's tables show of a phase: few enough for a screen
     "code_cross_entropy", "phone_error_rate", "character_error_rate", "stop_rate", "speaker_similarity",
     "base_language_cross_entropy", "latent_relative_l2",
 )
+
+
+def number_of(value: Any) -> float | None:
+    """The mean of a figure with an interval, or the plain number; None for what is neither."""
+    value = value.get("mean") if isinstance(value, dict) else value
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

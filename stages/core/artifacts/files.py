@@ -1,10 +1,12 @@
 """Files that appear whole or not at all."""
 
+import csv
 import errno
+import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -132,6 +134,33 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 def json_line(row: dict[str, Any]) -> str:
     """One line of a JSONL file."""
     return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Rows as CSV under a header; None and what a row lacks are empty cells.
+
+    Args:
+        columns: in their order; those of the rows as they are met, where none are named.
+    """
+    table = io.StringIO()
+    names = columns or list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(table, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of CSV under a header.
+
+    Raises:
+        UserError: the file is missing.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
 
 
 def below(folder: Path, name: str) -> Path:

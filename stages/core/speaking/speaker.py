@@ -10,17 +10,15 @@ from pathlib import Path
 import soundfile
 from torch import Tensor
 
-from stages.core.model.sampling import SamplingSettings
 from stages.core.model.settings import BaseSettings, read_settings
 from stages.core.speaking.config import SpeakingConfig
+from stages.core.speaking.drawing import settings_for
 from stages.core.speaking.passage import Span, join_audio, read_passage
 from stages.core.speaking.upstream import ReleasedModel
 from stages.core.speaking.voices import MiniatureModel, SpeechModel, Voice
 from stages.core.text.exported import read_text_settings
 from stages.core.text.normalise import Normaliser
 from stages.core.text.tokenizer import Tokenizer
-
-SLACK_TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -76,17 +74,11 @@ class Speaker:
 
     def say(self, spans: list[Span], voice: Voice) -> Said:
         """Speak spans; the seed counts up by one from span to span."""
-        spoken = [voice.say(span, self.limit_codes(span, self.config.seed + place)) for place, span in enumerate(spans)]
+        spoken = [voice.say(span, settings_for(self.config, len(span.ids), self.settings.gpt, self.config.seed + place))
+                  for place, span in enumerate(spans)]
         audio = join_audio([one.audio for one in spoken], spans, self.config.pause_seconds, voice.sample_rate_hz)
         cut, silent = sum(not one.stopped for one in spoken), sum(not len(one.audio) for one in spoken)
         return Said(audio, voice.sample_rate_hz, spans, cut, silent)
-
-    def limit_codes(self, span: Span, seed: int) -> SamplingSettings:
-        """How a span is drawn, and the length at which it is cut: by its text, and by what the model holds."""
-        config, held = self.config, self.settings.gpt.max_mel_tokens
-        most = int((len(span.ids) + SLACK_TOKENS) * config.codes_per_text_token_max)
-        return SamplingSettings(config.temperature, config.top_p, config.top_k, config.repetition_penalty,
-                                min(most, held), seed)
 
     def with_config(self, config: SpeakingConfig) -> "Speaker":
         """The same loaded model under other settings."""

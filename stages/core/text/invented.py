@@ -6,7 +6,7 @@ letters.
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from stages.core.text.spans import Span
@@ -38,6 +38,18 @@ def invent_words(spans: Sequence[Span], words_max: int, seed: str) -> list[str]:
     words = [word.lower() for word in training_words(spans)]
     inventor = Inventor(words, rng)
     return without_held_out(group_words([inventor.word() for _ in words], words_max, rng), spans)
+
+
+def further_readings(
+    spans: Sequence[Span], words_max: int, seed: str, shuffled: Iterable[int], invented: Iterable[int] = ()
+) -> list[str]:
+    """Texts of more readings, all of them for training: first the words in random order, then invented ones.
+
+    Args:
+        shuffled, invented: numbers of the readings; each number gives another with the seed.
+    """
+    return [text for make, numbers in ((shuffle_words, shuffled), (invent_words, invented))
+            for number in numbers for text in make(spans, words_max, f"{seed} {number}")]
 
 
 def training_words(spans: Sequence[Span]) -> list[str]:

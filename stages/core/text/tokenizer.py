@@ -25,9 +25,6 @@ class Tokenizer:
         """Token ids without start or stop."""
         return self.processor.encode(text.upper())
 
-    def pieces(self, text: str) -> list[str]:
-        return self.processor.encode(text.upper(), out_type=str)
-
     @property
     def unknown_id(self) -> int:
         return self.processor.unk_id()

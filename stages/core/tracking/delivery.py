@@ -5,7 +5,7 @@ an entry arrived sends it again.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,26 @@ def deliver(client: Any, batch: Sequence[Entry]) -> None:
                 client.set_terminated(run_id, entry["status"], entry["end_time"])
         case "close":
             close_when_idle(client, entry["experiment"], run_id)
+
+
+def send_all(client: Any, waiting: list[Entry], refused: Callable[[Entry, str], None],
+             sent: Callable[[], None] = lambda: None) -> None:
+    """Deliver and forget entries in order, from the first on; raises what mlflow raises and leaves the rest waiting.
+
+    Args:
+        refused: is told of an entry that the store will never have, which is forgotten too, and the reason.
+        sent: is called once a batch is forgotten.
+    """
+    while waiting:
+        batch = first_batch(waiting)
+        try:
+            deliver(client, batch)
+        except Exception as error:
+            if not is_refused(error):
+                raise
+            refused(batch[0], reason_of(error))
+        del waiting[: len(batch)]
+        sent()
 
 
 def close_when_idle(client: Any, experiment: str, parent: str) -> None:

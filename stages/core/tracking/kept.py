@@ -20,7 +20,7 @@ from stages.core.artifacts.files import read_jsonl, write_jsonl
 from stages.core.params.command import run_command
 from stages.core.params.shared import TrackingConfig
 from stages.core.params.strict import load_section
-from stages.core.tracking.delivery import Entry, deliver, first_batch, is_refused, reason_of
+from stages.core.tracking.delivery import Entry, reason_of, send_all
 from stages.core.tracking.mlflow_store import UNRECORDED, open_store, store_failures
 
 KEPT = Path(".resume/tracking")
@@ -61,10 +61,10 @@ def send_kept(client: Any, uri: str) -> int:
         for file in sorted(KEPT.glob("*.jsonl")):
             head, *entries = read_jsonl(file)
             if head["uri"] == uri:
-                send_entries(client, entries)
+                sent += len(entries)
+                send_all(client, entries, tell_refused)
                 file.unlink()
                 shutil.rmtree(file.with_suffix(""), ignore_errors=True)
-                sent += len(entries)
     return sent
 
 
@@ -77,17 +77,9 @@ def try_to_send_kept(client: Any, uri: str) -> None:
               f"the next stage or `{SEND_COMMAND}` tries again", file=sys.stderr)
 
 
-def send_entries(client: Any, entries: list[Entry]) -> None:
-    """Deliver entries in order; what the store refuses for good, such as points of a deleted run, is dropped."""
-    while entries:
-        batch = first_batch(entries)
-        try:
-            deliver(client, batch)
-        except Exception as error:
-            if not is_refused(error):
-                raise
-            print(f"MLflow: a kept entry is refused and dropped, {batch[0]['do']}: {reason_of(error)}", file=sys.stderr)
-        del entries[: len(batch)]
+def tell_refused(entry: Entry, reason: str) -> None:
+    """The store refuses it for good, as it does points of a deleted run."""
+    print(f"MLflow: a kept entry is refused and dropped, {entry['do']}: {reason}", file=sys.stderr)
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any
 
-from stages.core.tracking.delivery import Entry, deliver, first_batch, is_refused, reason_of
+from stages.core.tracking.delivery import Entry, reason_of, send_all
 from stages.core.tracking.kept import SEND_COMMAND, keep
 
 SEND_SECONDS = 5.0
@@ -58,23 +58,17 @@ class Outbox:
         while not last:
             last = self._closing.wait(SEND_SECONDS)
             try:
-                self._send_all()
+                send_all(self._client, self._waiting, self._tell_refused, self._tell_back)
             except Exception as error:
                 self._tell_once("away", f"cannot write to {self._uri}: {reason_of(error)}; the run goes on, and what "
                                 "it writes is sent when the store is back")
 
-    def _send_all(self) -> None:
-        while self._waiting:
-            batch = first_batch(self._waiting)
-            try:
-                deliver(self._client, batch)
-            except Exception as error:
-                if not is_refused(error):
-                    raise
-                self._tell_once("refused", f"{self._uri} refuses what it is sent: {batch[0]['do']}: {reason_of(error)}")
-            del self._waiting[: len(batch)]
-            if "away" in self._told:
-                self._tell_once("back", f"{self._uri} answers again and gets what it missed")
+    def _tell_refused(self, entry: Entry, reason: str) -> None:
+        self._tell_once("refused", f"{self._uri} refuses what it is sent: {entry['do']}: {reason}")
+
+    def _tell_back(self) -> None:
+        if "away" in self._told:
+            self._tell_once("back", f"{self._uri} answers again and gets what it missed")
 
     def _tell_once(self, kind: str, text: str) -> None:
         if kind not in self._told:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stages.core.params.shared import LanguageConfig, SpeakerConfig, SplitsConfig
 from stages.core.params.strict import StrictModel
-from stages.core.text.invented import invent_words, shuffle_words
+from stages.core.text.invented import further_readings
 from stages.core.text.spans import Span, read_spans
 from stages.prepare_corpus.sources.fields import LanguageCode, Role, SourceName
 from stages.prepare_corpus.utterance import Rejected, Synthesis, Utterance
@@ -47,7 +47,7 @@ def read(
         usable = unique([span for span in spans if not span.rejected and span.split in source.splits])
         wanted = thin_training(usable, source.training_spans_max)
         for speaker in source.speakers:
-            readings = [*wanted, *further_readings(wanted, source, f"{splits.seed} {speaker.variant}")]
+            readings = [*wanted, *read_further(wanted, source, f"{splits.seed} {speaker.variant}")]
             for index, span in enumerate(readings):
                 yield _utterance(code, language, index, span, speaker)
 
@@ -61,12 +61,11 @@ def thin_training(spans: list[Span], most: int) -> list[Span]:
     return [span for span in spans if span.split != "train" or span.text_normalised in kept]
 
 
-def further_readings(spans: list[Span], source: EspeakSource, seed: str) -> list[Span]:
+def read_further(spans: list[Span], source: EspeakSource, seed: str) -> list[Span]:
     """The training words in random order, and invented words, differently for each seed and reading."""
-    words_max = source.words_per_utterance_max
-    shuffled = [shuffle_words(spans, words_max, f"{seed} {reading}") for reading in range(source.shuffled_readings)]
-    invented = [invent_words(spans, words_max, f"{seed} {reading}") for reading in range(source.invented_readings)]
-    return [Span(text, text, "train") for texts in shuffled + invented for text in texts]
+    texts = further_readings(spans, source.words_per_utterance_max, seed, range(source.shuffled_readings),
+                             range(source.invented_readings))
+    return [Span(text, text, "train") for text in texts]
 
 
 def unique(spans: list[Span]) -> list[Span]:

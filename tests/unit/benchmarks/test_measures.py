@@ -103,6 +103,15 @@ def test_goals_and_claims_come_from_the_released_shape_where_it_was_measured(tmp
     assert "| 7.3 GB against 21.0 GB |" in claims
 
 
+def test_what_exceeds_a_claim_supports_it_as_it_does_in_the_comparison_of_strategies(tmp_path):
+    groups = [{"shape": "medium", "batch_utterances": 4, "cases": [], "lora_share_of_full": [
+        {"variant": training_memory.KEPT, "peak_mib": 0.1, "step_seconds": 0.1}]}]
+    save(tmp_path, "training_memory", MACHINE, {"approaches": groups, "logits": []})
+    claims = [line for line in claims_table(tmp_path).splitlines() if "medium, batch 4" in line]
+    assert ["by 90%" in claims[0], "10.00 times" in claims[1]] == [True, True]
+    assert all(line.endswith("| supported |") for line in claims) and "quality" not in claims_table(tmp_path)
+
+
 def test_released_shape_is_the_presets():
     settings = released().settings
     assert (settings.model_dim, settings.layers, settings.number_text_tokens) == (1280, 24, 20_000)

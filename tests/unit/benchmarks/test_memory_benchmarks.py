@@ -5,11 +5,12 @@ import torch
 
 from benchmarks import memory_model, released_step
 from benchmarks.device import PeakMemory, this_processor
-from benchmarks.held_tensors import HeldTensors, kept_for_backward
+from benchmarks.held_tensors import HeldTensors
 from benchmarks.page import render
 from benchmarks.results_folder import save
 from benchmarks.shapes import Shape
 from stages.core.errors import UserError
+from tests.kept_for_backward import kept_for_backward
 from tests.tiny import SETTINGS
 
 MACHINE = this_processor()

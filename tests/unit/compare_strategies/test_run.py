@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from stages.compare_strategies import run as running
 from stages.compare_strategies.runs import Run, planned_runs, read_run
 from stages.core.errors import Diverged, UserError
 from stages.core.params.strict import PARAMS_FILE
+from tests.processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 RUN = Run("hybrid-small-1", "hybrid", "small", 1, 1.0, 1000, {"lora": 200, "full": 1000}, ["lora", "full"], True)
@@ -109,15 +109,10 @@ def test_a_signal_is_passed_on_and_the_command_may_save_before_it_ends_also_when
             "from stages.core.errors import Interrupted\nimport sys\n"
             "try:\n    run.start_command(RUN, 'waits')\nexcept Interrupted as stop:\n    sys.exit(stop.status)\n")
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": f"{Path.cwd()}:{ROOT}"})
-    deadline = time.monotonic() + 60
-    while not Path("ready").exists():
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
+    wait_for(Path("ready").exists, process=process)
     process.send_signal(number)
     assert process.wait(timeout=20) == status
-    while not Path("saved").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(Path("saved").exists)
 
 
 def test_a_resumed_phase_leaves_the_time_of_the_run_unmeasured():

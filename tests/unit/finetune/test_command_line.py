@@ -10,6 +10,7 @@ from stages.__main__ import main as run_stages
 from stages.core.errors import ParamsError, UserError
 from stages.core.training.resume import ResumeStore
 from stages.finetune.command_line import build_parser, parse_job
+from tests.params_file import edit_params
 from tests.tiny_job import BASE_PIECES, make_workplace
 
 
@@ -17,9 +18,7 @@ from tests.tiny_job import BASE_PIECES, make_workplace
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("command_line")
     make_workplace(folder)
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["finetune"]["log_every_steps"] = 1
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    edit_params(folder, lambda params: params["finetune"].update(log_every_steps=1))
     return folder
 
 

@@ -1,6 +1,5 @@
 """Two processes over gloo against one: the same gradients, the same weights, the same bytes after a stop."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from stages.core.training.parallel import Processes
+from tests.processes import threads_of
 from tests.tiny_job import BASE_PIECES, make_workplace
 from tests.unit.finetune.parallel_worker import compute
 
-ROOT = Path(__file__).parents[3]
 WORKER = Path(__file__).with_name("parallel_worker.py")
 
 
@@ -22,11 +21,10 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parallel")
     make_workplace(folder)
     compute(folder, folder / "one", "ddp", Processes(0, 1, torch.device("cpu")))
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     for parallelism in ("ddp", "fsdp"):
         subprocess.run(
             [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", WORKER, folder,
-             folder / parallelism, parallelism], env=environment, check=True,
+             folder / parallelism, parallelism], env=threads_of(1), check=True,
         )
     return lambda name, approach, what: load_file(folder / name / approach / f"{what}.safetensors")
 

@@ -3,12 +3,11 @@
 import json
 from pathlib import Path
 
-import yaml
-
 from stages.core.params.strict import load_section, read_params
 from stages.report.config import Config
 from stages.report.gather import gather_findings
 from stages.report.verdict import reach_verdict
+from tests.params_file import edit_params
 
 
 def lay_out_gate(phase: str, handed_on: str) -> None:
@@ -25,9 +24,7 @@ def lay_out_gate(phase: str, handed_on: str) -> None:
 
 def start_from(phase: str, named: str, real: str) -> None:
     """Let a phase start from a gate, and its summary tell what it was given."""
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    params["phases"][phase]["start_from"] = named
-    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    edit_params(Path(), lambda params: params["phases"][phase].update(start_from=named))
     path = Path(f"data/checkpoints/{phase}/summary.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"started_from": real}))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
 
 from stages.core.errors import UserError
 from stages.core.params.strict import load_section, read_params
@@ -16,6 +15,7 @@ from stages.core.tracking.provenance import INPUTS
 from stages.report.__main__ import main, write_report
 from stages.report.config import Config
 from stages.report.gather import gather_findings
+from tests.params_file import edit_params
 
 
 def write(folder: str = "reports") -> str:
@@ -43,9 +43,7 @@ def edit_json(path: str, **changes) -> None:
 
 
 def edit_phases(**changes) -> None:
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    params["phases"] = changes
-    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    edit_params(Path(), lambda params: params.update(phases=changes))
 
 
 def test_page_shows_every_phase_and_no_leftover(project):

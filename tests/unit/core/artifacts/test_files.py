@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 
 from stages.core.artifacts.files import (
+    csv_text,
     link_or_copy,
     output_folder,
+    read_csv,
     read_json,
     read_jsonl,
     write_json,
     write_jsonl,
 )
-from stages.core.artifacts.split import split_of
+from stages.core.artifacts.split import place_of, split_of
 from stages.core.errors import UserError
 
 
@@ -113,6 +115,16 @@ def test_json_is_read_back_and_its_absence_or_damage_is_named(tmp_path):
             read_json(tmp_path / name)
 
 
+def test_a_table_holds_its_columns_in_order_and_is_read_back_and_its_absence_is_named(tmp_path):
+    rows = [{"step": 1, "loss": 0.5}, {"step": 2, "rate": None, "text": 'a,"b"'}]
+    assert csv_text(rows) == 'step,loss,rate,text\n1,0.5,,\n2,,,"a,""b"""\n'
+    assert csv_text([{"loss": 1.0}], ("step", "loss")) == "step,loss\n,1.0\n" and csv_text([]) == "\n"
+    (tmp_path / "table.csv").write_text(csv_text(rows))
+    assert read_csv(tmp_path / "table.csv")[1] == {"step": "2", "loss": "", "rate": "", "text": 'a,"b"'}
+    with pytest.raises(UserError, match=r"none\.csv: no such file"):
+        read_csv(tmp_path / "none.csv")
+
+
 def test_splits_have_their_shares_and_depend_on_text_and_seed_alone():
     texts = [f"text {number}" for number in range(4000)]
     splits = [split_of(text, 1, 0.1, 0.2) for text in texts]
@@ -120,6 +132,11 @@ def test_splits_have_their_shares_and_depend_on_text_and_seed_alone():
     assert splits.count("test") / 4000 == pytest.approx(0.2, abs=0.025)
     assert splits.count("validation") / 4000 == pytest.approx(0.1, abs=0.02)
     assert splits == [split_of(text, 1, 0.1, 0.2) for text in texts] != [split_of(text, 2, 0.1, 0.2) for text in texts]
+
+
+def test_a_place_is_that_of_the_text_and_the_salt_forever():
+    assert place_of("a text", "comparison") == int("c38bbb21171297f6", 16) / 2**64
+    assert place_of("a text", "comparison") != place_of("a text", "1")
 
 
 def test_rows_are_written_one_by_one_and_appear_only_whole(tmp_path):

@@ -1,6 +1,6 @@
 from collections import Counter
 
-from stages.core.text.invented import invent_words, shuffle_words
+from stages.core.text.invented import further_readings, invent_words, shuffle_words
 from stages.core.text.spans import Span
 
 
@@ -26,6 +26,13 @@ def test_invented_words_have_the_letters_of_the_training_words_and_mostly_their_
     known = {pair for word in written for pair in zip(word, word[1:], strict=False)}
     assert len(known) == 6 and 0.7 < sum(pair in known for pair in pairs) / len(pairs) < 1
     assert texts == invent_words(spans, 5, "seed") != invent_words(spans, 5, "another")
+
+
+def test_further_readings_are_shuffled_ones_and_then_invented_ones_each_by_its_number():
+    spans = [Span("", f"word{number} other.", "train") for number in range(9)]
+    assert further_readings(spans, 4, "seed", range(1, 3), range(1)) == [
+        *shuffle_words(spans, 4, "seed 1"), *shuffle_words(spans, 4, "seed 2"), *invent_words(spans, 4, "seed 0")]
+    assert further_readings(spans, 4, "seed", ()) == []
 
 
 def test_no_invented_text_is_a_held_out_one():

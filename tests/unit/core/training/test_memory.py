@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.held_tensors import HeldTensors, kept_for_backward
+from benchmarks.held_tensors import HeldTensors
 from stages.core.model.unified_voice import UnifiedVoice
 from stages.core.training.batching import collate
 from stages.core.training.lora import add_lora
@@ -22,6 +22,7 @@ from stages.core.training.memory import (
 )
 from stages.core.training.objective import compute_losses
 from stages.core.training.optimiser import build_optimiser
+from tests.kept_for_backward import kept_for_backward
 from tests.tiny import SETTINGS, make_rows
 
 SHAPE = SETTINGS.model_copy(update={"model_dim": 64, "layers": 3, "heads": 4, "max_mel_tokens": 200})
