@@ -23,7 +23,7 @@ from stages.core.artifacts.text_settings import SUMMARY
 from stages.core.errors import UserError
 from stages.core.params.command import run_command, stage_parser
 from stages.core.params.strict import load_section
-from stages.core.tracking.mlflow_runs import log_to_parent
+from stages.core.tracking.mlflow_runs import whole_run
 from stages.core.tracking.mlflow_store import COMPARISON
 
 BASE_FIGURES, VOCABULARY = Path("data/evaluation/base/metrics.json"), Path("data/vocabulary/metrics.json")
@@ -33,6 +33,17 @@ OUTPUT = Path("data/comparison")
 def main(argv: list[str] | None = None) -> int:
     stage_parser("compare_strategies.table", __doc__).parse_args(argv)
     config = load_section(Config, "compare_strategies")
+    with whole_run(COMPARISON) as run:
+        comparison, page = write_tables(config)
+        run.log_metrics(final_figures(comparison), step=0)
+        for name in ("table.md", "table.json"):
+            run.log_artifact(OUTPUT / name)
+    print(page)
+    return 0
+
+
+def write_tables(config: Config) -> tuple[Comparison, str]:
+    """Write every file of the comparison; the runs side by side, and the page."""
     metrics = sort_runs(read_results(), config)
     base = {name: number_of(value) for name, value in read_json(BASE_FIGURES).items()}
     comparison = Comparison([parse_result(one) for one in metrics], base, config.reference)
@@ -42,9 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     write_json(OUTPUT / "table.json", as_json(comparison, scale, answers))
     write_text(OUTPUT / "strategies.csv", as_csv(comparison))
     write_text(OUTPUT / "table.md", page)
-    log_to_parent(final_figures(comparison), {OUTPUT / "table.md": None, OUTPUT / "table.json": None}, COMPARISON)
-    print(page)
-    return 0
+    return comparison, page
 
 
 def read_results() -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ def record(run: StageRun, judgement: Judgement) -> None:
     """Put figures and outcome on the gate's run, the outcome on the schedule's run too."""
     run.log_metrics({finding.figure: finding.value for finding in judgement.findings}, step=0)
     run.set_tag("gate", judgement.outcome())
-    run.set_parent_tag(f"gate.{judgement.phase}", judgement.outcome())
+    run.parent.set_tag(f"gate.{judgement.phase}", judgement.outcome())
 
 
 def hand_on(judgement: Judgement) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from stages.core.artifacts.files import csv_text, output_folder, write_text
 from stages.core.params.command import stage_parser
 from stages.core.params.strict import load_section, read_params
-from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
+from stages.core.tracking.mlflow_runs import stage_run
 from stages.report.config import Config, Gates
 from stages.report.curves import COLUMNS, join_curves, write_metrics_table
 from stages.report.figures import draw_curves
@@ -24,26 +24,28 @@ from stages.report.gather import Findings, gather_findings
 from stages.report.page import render_page
 
 OUTPUT = Path("reports")
+FOLDERS = ("figures", "audio")
 
 
 def main(argv: list[str] | None = None) -> int:
     stage_parser("report", __doc__).parse_args(argv)
     config, phases = load_section(Config, "report"), read_params()["phases"]
     findings = gather_findings(phases, load_section(Gates, "gate_phase").root)
-    with stage_run("report", config.model_dump()):
+    with stage_run("report", config.model_dump()) as run:
         with output_folder(OUTPUT) as folder:
             write_report(findings, config, folder)
-        log_to_parent(final_metrics(findings), {
-            OUTPUT / "index.html": None, OUTPUT / "curves.csv": None, OUTPUT / "metrics.csv": None,
-            OUTPUT / "figures": "figures", OUTPUT / "audio": "audio",
-        })
+        run.parent.log_metrics(final_metrics(findings), step=0)
+        for name in ("index.html", "curves.csv", "metrics.csv"):
+            run.parent.log_artifact(OUTPUT / name)
+        for name in FOLDERS:
+            run.parent.log_artifact(OUTPUT / name, name)
     print(f"{OUTPUT / 'index.html'}: {len(phases)} phases beside the base")
     return 0
 
 
 def write_report(findings: Findings, config: Config, folder: Path) -> None:
     """Write every file of the report."""
-    for name in ("figures", "audio"):
+    for name in FOLDERS:
         (folder / name).mkdir()
     write_text(folder / "curves.csv", csv_text(join_curves(findings.phases), COLUMNS))
     write_text(folder / "metrics.csv", write_metrics_table(findings.results))

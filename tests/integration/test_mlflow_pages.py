@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import yaml
 
-from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
+from stages.core.tracking.mlflow_runs import stage_run, whole_run
 from tests.browser import keep_picture, open_browser, requested_addresses
 from tests.processes import free_port, wait_for
 from tests.tiny_project import ROOT
@@ -63,7 +63,9 @@ def record_schedule(samples):
             run.log_metrics(figures, step=0)
             run.log_artifact(samples, "samples")
         ids[name] = run.id
-    return ids | {PARENT: log_to_parent(FIGURES["evaluate_speech@lora"])}
+    with whole_run() as whole:
+        whole.log_metrics(FIGURES["evaluate_speech@lora"], step=0)
+    return ids | {PARENT: whole.id}
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
     with stage_run("finetune@lora", params, run_id=resumed) as run:
         run.log_metrics({"code_loss": 2.1}, step=tokens_seen)
         run.log_artifact(Path("figure.png"), "figures")
+        run.parent.log_metrics({"phone_error_rate": 0.4}, step=0)
 
 A stage that DVC restores from its run cache does not execute, and so has no run.
 """
@@ -10,6 +11,7 @@ A stage that DVC restores from its run cache does not execute, and so has no run
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +75,25 @@ class StageRun:
         """Set a tag of the run."""
         self._outbox.add({"do": "tag", "run": self.id, "name": name, "value": value})
 
-    def set_parent_tag(self, name: str, value: str) -> None:
-        """Set a tag of the run that this one is nested in."""
-        self._outbox.add({"do": "tag", "run": self._parent, "name": name, "value": value})
+    @property
+    def parent(self) -> "StageRun":
+        """The run that this one is nested in; what is written to it takes the same way."""
+        return StageRun(self._outbox, self._parent)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A store that was there when a stage began, and in it the run that the stage belongs to.
+
+    Attributes:
+        client: MLflow's.
+        experiment, parent: ids.
+    """
+
+    tracking: TrackingConfig
+    client: Any
+    experiment: str
+    parent: str
 
 
 @contextmanager
@@ -98,73 +116,83 @@ def stage_run(
     Raises:
         UserError: the store cannot be opened.
     """
-    everything, tracking = read_params(params_file), load_section(TrackingConfig, "tracking", params_file)
-    if tracking.uri == UNRECORDED:
+    opened = open_parent(params_file, parent_kind)
+    if opened is None:
         yield StageRun(Nowhere(), "")
         return
-    client, experiment = open_store(tracking)
-    try_to_send_kept(client, tracking.uri)
-    with store_failures(tracking):
-        parent = parent_run(client, experiment, everything, parent_kind)
-        if INPUTS in os.environ:
-            end_lost_runs(client, experiment, parent, stage)
-        own, held = begin_run(client, experiment, parent, stage, run_id)
-    outbox = Outbox(client, tracking.uri)
-    run = StageRun(outbox, own, held, parent)
+    with store_failures(opened.tracking):
+        own, held = begin_run(opened, stage, run_id)
+    outbox = Outbox(opened.client, opened.tracking.uri)
+    run = StageRun(outbox, own, held, opened.parent)
     if held is None:
         run.log_params(params)
     run.set_tag("git_commit", git_commit())
     for path, digest in data_hashes().items():
         run.set_tag(f"dvc.{path}", digest)
-    try:
+    with telling_end(outbox, opened, [own]):
         yield run
+
+
+@contextmanager
+def whole_run(parent_kind: Parent = SCHEDULE) -> Iterator[StageRun]:
+    """Open the run that others are nested in, for a stage that has none of its own; it ends as `stage_run` lets it end.
+
+    Raises:
+        UserError: the store cannot be opened.
+    """
+    opened = open_parent(PARAMS_FILE, parent_kind)
+    if opened is None:
+        yield StageRun(Nowhere(), "")
+        return
+    outbox = Outbox(opened.client, opened.tracking.uri)
+    with telling_end(outbox, opened, []):
+        yield StageRun(outbox, opened.parent)
+
+
+def open_parent(params_file: Path, kind: Parent) -> Opened | None:
+    """Open the store, send what is kept for it, and set the parent RUNNING; None where nothing is recorded.
+
+    Raises:
+        UserError: the store cannot be opened.
+    """
+    everything, tracking = read_params(params_file), load_section(TrackingConfig, "tracking", params_file)
+    if tracking.uri == UNRECORDED:
+        return None
+    client, experiment = open_store(tracking)
+    try_to_send_kept(client, tracking.uri)
+    with store_failures(tracking):
+        parent = parent_run(client, experiment, everything, kind)
+        client.update_run(parent, status="RUNNING")
+    return Opened(tracking, client, experiment, parent)
+
+
+@contextmanager
+def telling_end(outbox: Outbox, opened: Opened, own: list[str]) -> Iterator[None]:
+    """Tell the store how the block ended: of its own runs, and of their parent, which no other stage may still use."""
+    try:
+        yield
     except BaseException as error:
         status = "KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED"
-        for ended in (run.id, parent):
+        for ended in (*own, opened.parent):
             outbox.add(end_entry(ended, status))
         outbox.close(STOP_SECONDS)
         raise
-    outbox.add(end_entry(run.id, "FINISHED"))
-    outbox.add({"do": "close", "run": parent, "experiment": experiment})
+    for ended in own:
+        outbox.add(end_entry(ended, "FINISHED"))
+    outbox.add({"do": "close", "run": opened.parent, "experiment": opened.experiment})
     outbox.close()
 
 
-def begin_run(
-    client: Any, experiment: str, parent: str, stage: str, run_id: str | None
-) -> tuple[str, dict[str, int] | None]:
-    """Set a run and its parent RUNNING; give its id, and of one that goes on the highest step of every metric."""
-    client.update_run(parent, status="RUNNING")
+def begin_run(opened: Opened, stage: str, run_id: str | None) -> tuple[str, dict[str, int] | None]:
+    """Set a stage's run RUNNING; give its id, and of one that goes on the highest step of every metric."""
+    client, parent = opened.client, opened.parent
+    if INPUTS in os.environ:
+        end_lost_runs(client, opened.experiment, parent, stage)
     held = steps_held(client, run_id) if run_id else None
     if run_id and held is not None:
         client.update_run(run_id, status="RUNNING")
         return run_id, held
-    return str(client.create_run(experiment, tags={PARENT_TAG: parent}, run_name=stage).info.run_id), None
-
-
-def log_to_parent(
-    metrics: Mapping[str, float], artifacts: Mapping[Path, str | None] | None = None, parent_kind: Parent = SCHEDULE
-) -> str:
-    """Put the final results on the parent run, and give its id; empty where nothing is recorded.
-
-    The run is FINISHED then, unless a stage of it still runs, and closes it, or one has failed.
-
-    Args:
-        metrics: name -> value.
-        artifacts: file or folder -> folder among the run's artifacts.
-    """
-    tracking = load_section(TrackingConfig, "tracking")
-    if tracking.uri == UNRECORDED:
-        return ""
-    client, experiment = open_store(tracking)
-    outbox = Outbox(client, tracking.uri)
-    with store_failures(tracking):
-        parent = StageRun(outbox, parent_run(client, experiment, read_params(PARAMS_FILE), parent_kind))
-    parent.log_metrics(metrics, step=0)
-    for path, folder in (artifacts or {}).items():
-        parent.log_artifact(path, folder)
-    outbox.add({"do": "close", "run": parent.id, "experiment": experiment})
-    outbox.close()
-    return parent.id
+    return str(client.create_run(opened.experiment, tags={PARENT_TAG: parent}, run_name=stage).info.run_id), None
 
 
 def steps_held(client: Any, run_id: str) -> dict[str, int] | None:

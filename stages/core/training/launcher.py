@@ -8,9 +8,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+PR_SET_PDEATHSIG = 1  # of prctl(2): Linux sends this process a signal when its parent dies
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STATUS_FILE = "AMHARIC_STATUS_FILE"
 SAVE_SECONDS = 300  # that processes have to save and end; torchrun's own 30 are few for a large model's state
@@ -60,13 +62,10 @@ def start(command: Sequence[str], environment: Mapping[str, str], **options: Any
 
     It stands in a session of its own, so that a terminal's Ctrl-C reaches it through `passing_signals` alone.
     """
+    # Looked up before the fork: after it, a lock of the loader that another thread held would never be freed.
+    end_with_parent = partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGTERM)
     return subprocess.Popen(command, env=os.environ | environment, text=True, encoding="utf-8",
                             preexec_fn=end_with_parent, start_new_session=True, **options)
-
-
-def end_with_parent() -> None:
-    """Ask Linux for a SIGTERM to this process when its parent dies (prctl(2), PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from stages.compare_strategies.runs import Run, planned_runs, read_run
 from stages.core.errors import Diverged, UserError
 from stages.core.params.strict import PARAMS_FILE
 from tests.processes import wait_for
+from tests.tiny_store import PARAMS, runs
 
 ROOT = Path(__file__).resolve().parents[3]
 RUN = Run("hybrid-small-1", "hybrid", "small", 1, 1.0, 1000, {"lora": 200, "full": 1000}, ["lora", "full"], True)
+RESULT = Path("data/comparison/runs") / RUN.name
 STAND_IN = '''
 import csv, json, sys
 from pathlib import Path
@@ -54,7 +57,7 @@ def calls():
 
 
 def test_phases_follow_each_other_and_a_steps_surplus_is_taken_from_the_next():
-    outcome = running.carry_out(RUN, {"phases": {}})
+    outcome = running.carry_out(RUN, {"phases": {}}, Path("work"))
     first, second, evaluation = calls()
     assert (first["--tokens_max"], second["--tokens_max"]) == ("200", "770")
     assert first["--model_path"] == "data/checkpoints/base" and second["--model_path"].endswith("checkpoints/lora")
@@ -65,20 +68,110 @@ def test_phases_follow_each_other_and_a_steps_surplus_is_taken_from_the_next():
     assert outcome.metrics["training_memory_gib"] == 0.08 and outcome.metrics["tokens_per_second"] == 257.5
     assert outcome.metrics["evaluation"]["code_cross_entropy"] == {"mean": 2.0}
     assert [(point["phase"], point["tokens_seen"]) for point in outcome.curve] == [("lora", "230"), ("full", "1030")]
-    params = yaml.safe_load((running.WORK / RUN.name / "params.yaml").read_text())
+    params = yaml.safe_load(Path("work/params.yaml").read_text())
     assert params["tracking"]["uri"] == "none" and params["machine"] == {"processes": 1}
 
 
-def test_a_result_takes_its_place_and_the_work_is_forgotten(capsys):
+def lay_out_plan(*names):
     Path("data/comparison/plan").mkdir(parents=True)
-    for name in (RUN.name, "hybrid-small-2"):
-        content = {"run": {**asdict(RUN), "name": name}, "phases": {}}
-        Path(f"data/comparison/plan/{name}.yaml").write_text(yaml.safe_dump(content))
+    for name in names:
+        content = {"run": {**asdict(RUN), "name": name}, "base": {"path": "data/base"}, "phases": {}}
+        Path(f"data/comparison/plan/{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def kept_files():
+    return sorted(path.name for path in (running.RESUME / RUN.name).rglob("*") if path.is_file())
+
+
+def test_a_result_takes_its_place_and_no_weights_stay(capsys):
+    lay_out_plan(RUN.name, "hybrid-small-2")
     assert running.main([RUN.name]) == 0
-    assert json.loads(Path("data/comparison/runs/hybrid-small-1/metrics.json").read_text())["diverged"] is None
-    assert Path("data/comparison/runs/hybrid-small-1/curves.csv").read_text().count("\n") == 3
-    assert not (running.WORK / RUN.name).exists()
+    assert json.loads((RESULT / "metrics.json").read_text())["diverged"] is None
+    assert (RESULT / "curves.csv").read_text().count("\n") == 3
+    assert kept_files() == ["curves.csv", "metrics.json", "run_id.txt"]
     assert "1 of 2 runs are there, ETA" in capsys.readouterr().out
+
+
+def test_a_finished_run_that_was_lost_before_dvc_took_it_ends_at_once_with_the_same_inputs_only():
+    lay_out_plan(RUN.name)
+    Path("data/features").mkdir()
+    running.main([RUN.name])
+    made = {path.name: path.read_bytes() for path in RESULT.iterdir()}
+    shutil.rmtree(RESULT)
+    running.main([RUN.name])
+    assert {path.name: path.read_bytes() for path in RESULT.iterdir()} == made and len(calls()) == 3
+    Path("data/features/index.jsonl").write_text("another")
+    running.main([RUN.name])
+    assert len(calls()) == 6 and kept_files() == ["curves.csv", "metrics.json", "run_id.txt"]
+
+
+def test_a_run_that_failed_keeps_its_state_until_its_inputs_change(monkeypatch):
+    lay_out_plan(RUN.name)
+    monkeypatch.setattr(running, "EVALUATE", "nothing")
+    for _ in range(2):
+        with pytest.raises(UserError):
+            running.main([RUN.name])
+        assert len(list(running.RESUME.glob(f"{RUN.name}/*/work/checkpoints/full"))) == 1
+        shutil.rmtree(next(running.RESUME.glob(f"{RUN.name}/*/work/checkpoints")))
+    Path("data/base").mkdir()
+    Path("data/base/config.yaml").write_text("another")
+    with pytest.raises(UserError):
+        running.main([RUN.name])
+    assert len(list(running.RESUME.glob(f"{RUN.name}/*"))) == 1
+
+
+def test_progress_is_told_while_results_come_and_go():
+    lay_out_plan(RUN.name, "hybrid-small-2", "hybrid-small-3")
+    for name, content in (("hybrid-small-2", '{"run_sec'), ("hybrid-small-3", '{"run_seconds": 20.0}')):
+        Path(f"data/comparison/runs/{name}").mkdir(parents=True)
+        Path(f"data/comparison/runs/{name}/metrics.json").write_text(content)
+    assert "done in 10 s; 2 of 3 runs" in running.tell_progress(RUN, {"run_seconds": 10.0, "diverged": None})
+    shutil.rmtree("data/comparison")
+    assert "1 of 1 runs are there, ETA 0" in running.tell_progress(RUN, {"run_seconds": 10.0, "diverged": None})
+
+
+def track(uri):
+    params = {**PARAMS, "compare_strategies": {"compared": ["hybrid"]}, "machine": {"processes": 1},
+              "tracking": {"uri": uri, "experiment": "schedule"}}
+    PARAMS_FILE.write_text(yaml.safe_dump(params))
+
+
+def test_a_store_that_is_away_is_told_before_anything_is_trained():
+    lay_out_plan(RUN.name)
+    track("sqlite:////dev/null/mlflow.db")
+    with pytest.raises(UserError, match="tracking.uri: cannot open"):
+        running.main([RUN.name])
+    assert not Path("calls.txt").exists()
+
+
+def test_a_store_that_goes_away_costs_no_run_and_gets_the_record_later(monkeypatch):
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    def fail(*_, **__):
+        raise MlflowException("away")
+
+    lay_out_plan(RUN.name)
+    uri = f"sqlite:///{Path.cwd()}/mlflow.db"
+    track(uri)
+    carry_out = running.carry_out
+    with monkeypatch.context() as patch:
+        def lose_store(*given):
+            for name in ("get_experiment_by_name", "search_runs", "log_batch", "set_tag", "log_artifact",
+                         "log_artifacts", "set_terminated"):
+                patch.setattr(MlflowClient, name, fail)
+            return carry_out(*given)
+
+        patch.setattr(running, "carry_out", lose_store)
+        assert running.main([RUN.name]) == 0
+    assert json.loads((RESULT / "metrics.json").read_text())["training_seconds"] == 4.0
+    assert running.main([RUN.name]) == 0 and len(calls()) == 3
+    client = MlflowClient(uri)
+    [held] = [run for run in runs(client) if run.info.run_name == RUN.name]
+    assert (held.info.status, held.data.metrics["code_cross_entropy"]) == ("FINISHED", 2.0)
+    curve = client.get_metric_history(held.info.run_id, "training_code_cross_entropy")
+    assert [point.step for point in curve] == [230, 1030]
+    assert [file.path for file in client.list_artifacts(held.info.run_id)] == ["curves.csv", "metrics.json"]
 
 
 def test_a_training_that_diverges_is_a_result_and_any_other_failure_an_error(monkeypatch):
@@ -86,7 +179,7 @@ def test_a_training_that_diverges_is_a_result_and_any_other_failure_an_error(mon
         "import sys; print('error: more than skipped_steps_max = 10\\nthe launcher: failed'); sys.exit(3)")
     Path("fails.py").write_text("import sys; print('error: no such file'); sys.exit(2)")
     monkeypatch.setattr(running, "FINETUNE", "diverges")
-    outcome = running.carry_out(RUN, {"phases": {}})
+    outcome = running.carry_out(RUN, {"phases": {}}, Path("work"))
     assert outcome.metrics["diverged"] == "hybrid-small-1: diverges: more than skipped_steps_max = 10"
     assert outcome.metrics["evaluation"] == {} and outcome.metrics["tokens_per_second"] is None
     with pytest.raises(Diverged):

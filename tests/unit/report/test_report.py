@@ -11,7 +11,9 @@ import soundfile
 
 from stages.core.errors import UserError
 from stages.core.params.strict import load_section, read_params
+from stages.core.tracking import kept
 from stages.core.tracking.provenance import INPUTS
+from stages.report import __main__ as stage
 from stages.report.__main__ import main, write_report
 from stages.report.config import Config
 from stages.report.gather import gather_findings
@@ -240,6 +242,31 @@ def test_run_writes_the_report_and_gives_it_to_the_schedules_parent_run(project)
     assert by_name["report"].data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert parent.data.metrics["phone_error_rate"] == 0.35
     assert "speaker_similarity" not in parent.data.metrics
+    held = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert held == {"index.html", "curves.csv", "metrics.csv", "figures", "audio"}
+
+
+def test_a_store_that_goes_away_in_mid_report_costs_nothing_and_gets_the_results_later(project, monkeypatch):
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    def fail(*_, **__):
+        raise MlflowException("away")
+
+    with monkeypatch.context() as patch:
+        def lose_store(*given):
+            for name in ("get_experiment_by_name", "search_runs", "log_batch", "set_tag", "log_artifact",
+                         "log_artifacts", "set_terminated"):
+                patch.setattr(MlflowClient, name, fail)
+            return write_report(*given)
+
+        patch.setattr(stage, "write_report", lose_store)
+        assert main([]) == 0
+    assert kept.main() == 0
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("schedule").experiment_id])
+    [parent] = [run for run in runs if run.info.run_name == "lora > full > polish"]
+    assert parent.data.metrics["phone_error_rate"] == 0.35 and {run.info.status for run in runs} == {"FINISHED"}
     held = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert held == {"index.html", "curves.csv", "metrics.csv", "figures", "audio"}
 

@@ -14,7 +14,7 @@ from stages.core.errors import Interrupted, UserError
 from stages.core.params.shared import TrackingConfig
 from stages.core.tracking import kept, outbox
 from stages.core.tracking.delivery import deliver, end_entry
-from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
+from stages.core.tracking.mlflow_runs import stage_run, whole_run
 from stages.core.tracking.mlflow_store import COMPARISON, PARENT_TAG, SCHEDULE, open_store, params_hash, schedule_name
 from stages.core.tracking.provenance import INPUTS
 from tests.tiny_store import PARAMS, lay_out, runs
@@ -46,7 +46,7 @@ def test_run_holds_params_metrics_artifacts_and_origin(client):
 
 def test_what_concerns_the_whole_schedule_is_a_tag_of_its_run(client):
     with stage_run("gate_phase@lora", {}) as run:
-        run.set_parent_tag("gate.lora", "passed")
+        run.parent.set_tag("gate.lora", "passed")
     parent = client.get_run(run.id).data.tags[PARENT_TAG]
     assert client.get_run(parent).data.tags["gate.lora"] == "passed"
     assert "gate.lora" not in client.get_run(run.id).data.tags
@@ -99,10 +99,11 @@ def test_the_end_of_an_attempt_that_is_sent_late_does_not_hide_how_the_run_ended
 
 
 def test_final_results_do_not_hide_that_another_stage_failed(client):
-    with stage_run("report", {}):
+    with stage_run("report", {}) as run:
         with pytest.raises(ZeroDivisionError), stage_run("export_model", {}):
             raise ZeroDivisionError
-        parent = log_to_parent({"phone_error_rate": 0.4})
+        run.parent.log_metrics({"phone_error_rate": 0.4}, step=0)
+    parent = run.parent.id
     held = client.get_run(parent)
     assert (held.info.status, held.data.metrics) == ("FAILED", {"phone_error_rate": 0.4})
     with stage_run("export_model", {}):
@@ -131,7 +132,9 @@ def test_resume_state_of_a_deleted_store_starts_a_new_run(client):
 def test_final_results_close_the_parent(client):
     with stage_run("report", {}):
         pass
-    parent = client.get_run(log_to_parent({"phone_error_rate": 0.4}))
+    with whole_run() as whole:
+        whole.log_metrics({"phone_error_rate": 0.4}, step=0)
+    parent = client.get_run(whole.id)
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics == {"phone_error_rate": 0.4}
     assert len(runs(client)) == 2
@@ -150,8 +153,10 @@ def test_whichever_stage_ends_last_closes_the_schedule(client):
         return parent.info.status
 
     with stage_run("report", {}):
-        with stage_run("export_model", {}):
-            log_to_parent({"phone_error_rate": 0.4})
+        with stage_run("export_model", {}) as run:
+            run.parent.log_metrics({"phone_error_rate": 0.4}, step=0)
+        with whole_run():
+            pass
         assert status() == "RUNNING"
         with stage_run("export_model", {}):
             pass
@@ -235,6 +240,28 @@ def test_what_a_store_did_not_take_is_sent_by_the_next_stage(client, fault, caps
     assert [path.name for path in Path(".resume/tracking").iterdir()] in ([], ["lock"])
 
 
+def test_what_a_store_did_not_take_of_the_whole_schedule_is_kept_too(client, fault, capsys):
+    Path("index.html").write_text("a page")
+    with stage_run("report", {}) as run:
+        fault.begin("log_batch", "set_tag", "set_terminated", "log_artifact", "search_runs", "get_experiment_by_name")
+        run.parent.log_metrics({"phone_error_rate": 0.4}, step=0)
+        run.parent.log_artifact(Path("index.html"))
+    assert capsys.readouterr().err.count("the next stage") == 1
+    fault.end()
+    with whole_run() as whole:
+        pass
+    held = client.get_run(run.parent.id)
+    assert whole.id == held.info.run_id
+    assert (held.info.status, held.data.metrics) == ("FINISHED", {"phone_error_rate": 0.4})
+    assert [path.read_text() for path in Path("mlartifacts").rglob("index.html")] == ["a page"]
+
+
+def test_a_stage_without_a_run_of_its_own_fails_the_whole(client):
+    with pytest.raises(ZeroDivisionError), whole_run() as whole:
+        raise ZeroDivisionError
+    assert client.get_run(whole.id).info.status == "FAILED" and len(runs(client)) == 1
+
+
 def test_what_is_kept_for_a_deleted_run_is_dropped_and_for_another_store_stays(client, fault, capsys):
     with stage_run("finetune@lora", {}) as run:
         fault.begin("log_batch", "set_tag", "set_terminated")
@@ -296,8 +323,10 @@ def test_nothing_is_recorded_where_the_params_say_so(tmp_path, monkeypatch, caps
         run.log_metrics({"code_loss": 1.0}, step=1)
         run.log_artifact(Path("params.yaml"))
         run.set_tag("a", "b")
-        run.set_parent_tag("a", "b")
-    assert log_to_parent({"code_loss": 1.0}) == ""
+        run.parent.set_tag("a", "b")
+    with whole_run() as whole:
+        whole.log_metrics({"code_loss": 1.0}, step=0)
+    assert whole.id == ""
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
     kept.KEPT.mkdir(parents=True)
     (kept.KEPT / "1.jsonl").write_text('{"uri": "http://127.0.0.1:1"}\n')

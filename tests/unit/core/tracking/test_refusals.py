@@ -15,7 +15,7 @@ from requests import HTTPError, Response
 from stages.core.errors import Interrupted, UserError
 from stages.core.tracking import kept
 from stages.core.tracking.delivery import is_refused
-from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
+from stages.core.tracking.mlflow_runs import stage_run, whole_run
 
 
 @contextmanager
@@ -105,8 +105,8 @@ def test_a_connection_that_breaks_while_a_run_is_opened_is_one_clear_error(clien
     monkeypatch.setattr(MlflowClient, "search_runs", breaks)
     with pytest.raises(UserError, match="the MLflow store fails .*reset by peer"), stage_run("a", {}):
         pass
-    with pytest.raises(UserError, match="the MLflow store fails .*reset by peer"):
-        log_to_parent({"phone_error_rate": 0.4})
+    with pytest.raises(UserError, match="the MLflow store fails .*reset by peer"), whole_run():
+        pass
 
 
 @pytest.mark.parametrize("error", [Interrupted(15, step=3), UserError("manifest.jsonl: cannot write")])
