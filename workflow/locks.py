@@ -34,10 +34,13 @@ def hold_run_lock(waits: bool = True, poll_seconds: float = 0.2) -> IO[str] | No
         waits: for a run that has not locked the tree yet; or take nothing then either.
 
     Raises:
-        UserError: the file system takes no locks.
+        UserError: the folder cannot be written, or the file system takes no locks.
     """
-    RUN_LOCK.parent.mkdir(exist_ok=True)
-    file = open(RUN_LOCK, "a+", encoding="ascii")  # noqa: SIM115 - held until the process ends
+    try:
+        RUN_LOCK.parent.mkdir(exist_ok=True)
+        file = open(RUN_LOCK, "a+", encoding="ascii")  # noqa: SIM115 - held until the process ends
+    except OSError as error:
+        raise UserError(f"{RUN_LOCK}: {error.strerror}; a run writes into the project's folder") from error
     told = False
     while True:
         try:

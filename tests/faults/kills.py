@@ -102,7 +102,7 @@ def run_through(project: EngineProject, kills: list[Kill], seconds_of: dict[str,
     A stage that a kill has failed is left aside by Snakemake, which goes on with the others: so may the kills.
     """
     command = f"snakemake --cores 2 {target}"
-    engines = [start(project, command, **environment)]
+    engines, undisturbed = [start(project, command, **environment)], True
     struck, waiting, deadline = [], list(kills), time.monotonic() + SECONDS_MAX
     while waiting:
         assert time.monotonic() < deadline, said(project)[-3000:]
@@ -110,10 +110,13 @@ def run_through(project: EngineProject, kills: list[Kill], seconds_of: dict[str,
         if stage:
             waiting.remove(kill)
             struck.append(strike(engines[-1], stage, kill, seconds_of[kill.stage]))
+            undisturbed = undisturbed and not struck[-1]
         elif engines[-1].poll() == 0:
             break
         elif engines[-1].poll() is not None:
+            assert not undisturbed, f"a run in which nothing was killed failed: {said(project)[-3000:]}"
             engines.append(start(project, command, **environment))
+            undisturbed = True
         time.sleep(0.02)
     engines[-1].wait(SECONDS_MAX)
     last = start(project, command, **environment)

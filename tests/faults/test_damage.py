@@ -12,6 +12,7 @@ from engine_project import EngineProject, set_polish_epochs
 from tests.faults.outputs import outputs
 
 WEIGHTS = "data/checkpoints/polish/model.safetensors"
+HOUR_NANOSECONDS = 3600 * 10**9
 FUTURE, PAST = 4_000_000_000, 1_100_000_000  # seconds since the epoch
 
 
@@ -77,6 +78,17 @@ def test_damage_without_a_trace_is_found_by_reading(linked, seen):
     assert outputs(linked.folder) == before
     assert "the cache is whole" in linked.run("python -m workflow.cache")
     seen("`make verify` names it; neither engine finds it otherwise")
+
+
+@pytest.mark.full
+@pytest.mark.faults("a byte flipped in the cache after the clock was set back by an hour", "named, and made again")
+def test_damage_since_a_clock_was_set_back_is_found(linked):
+    before, path = outputs(linked.folder), cached(linked, WEIGHTS)
+    looked = linked.folder / ".pipeline/cache.looked"
+    looked.write_text(str(int(looked.read_text()) + HOUR_NANOSECONDS))
+    flip_byte(path)
+    assert "damaged; taken out of the cache" in linked.run("snakemake --cores 2 all")
+    assert outputs(linked.folder) == before and linked.is_clean()
 
 
 @pytest.mark.full

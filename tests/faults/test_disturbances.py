@@ -5,10 +5,12 @@ import signal
 import time
 from contextlib import suppress
 
+import psutil
 import pytest
 from engine_project import GIT, EngineProject, set_polish_epochs
+from zc.lockfile import LockFile
 
-from tests.faults.kills import said, start
+from tests.faults.kills import said, stages_of, start
 from tests.faults.outputs import outputs
 from tests.processes import wait_for
 
@@ -87,6 +89,61 @@ def test_a_stage_that_outlived_its_dvc_is_waited_for(project):
     spans = [line.split() for line in project.executions() if line.startswith("finetune@polish")][-2:]
     assert float(spans[0][2]) <= float(spans[1][1]), "both wrote at once"
     assert project.is_clean()
+
+
+@pytest.mark.faults("all but the stage killed, and the edit taken back that it works on; run again at once",
+                    "the stage is waited for, and its result is nobody's")
+def test_a_stage_that_outlived_its_engines_does_not_overwrite_what_is_restored(project, finished_project):
+    project.edit_params(set_polish_epochs(6))
+    engine = start(project, "snakemake --cores 2 all", STAGE_SECONDS="9", SLOW_STAGE="finetune", **GUARDED)
+    wait_for(lambda: began(project, "finetune@polish"))
+    [(stage, _)] = stages_of(project)
+    for process in {psutil.Process(engine.pid), *psutil.Process(engine.pid).children(recursive=True)} - {stage}:
+        process.kill()
+    engine.wait()
+    project.edit_params(set_polish_epochs(3))
+    told = project.run("snakemake --cores 2 all", **GUARDED)
+    assert "waiting for a stage left running by an earlier run" in told and not stage.is_running(), told
+    assert project.is_clean() and outputs(project.folder) == outputs(finished_project.folder)
+
+
+@pytest.mark.faults("snakemake killed while a DVC of it waits for DVC's lock; run again at once",
+                    "what is left of the killed run is waited for; its result counts")
+def test_a_dvc_that_outlived_its_snakemake_is_waited_for(project):
+    project.edit_params(set_polish_epochs(6))
+    engine = start(project, "snakemake --cores 2 all", STAGE_SECONDS="2", SLOW_STAGE="finetune")
+    wait_for(lambda: began(project, "finetune@polish"))
+    held = LockFile(str(project.folder / ".dvc/tmp/lock"))
+    os.kill(engine.pid, signal.SIGKILL)
+    engine.wait()
+    again = start(project, "snakemake --cores 2 all")
+    time.sleep(4)
+    held.close()
+    assert again.wait(90) == 0, said(project)
+    assert project.is_clean() and project.snakemake("--cores 2 all") == []
+
+
+@pytest.mark.faults("a section of an earlier stage edited in mid-run",
+                    "what is made of the earlier stage does not start; the next run equals a fresh one")
+def test_a_stage_does_not_start_above_one_that_is_stale_by_now(project, tmp_path):
+    project.edit_params(set_polish_epochs(6))
+    engine = start(project, "snakemake --cores 2 all", STAGE_SECONDS="3", SLOW_STAGE="finetune", **GUARDED)
+    wait_for(lambda: began(project, "finetune@polish"))
+    project.edit_params(lambda params: params["prepare_corpus"].update(strength=2))
+    assert engine.wait(60) == 1
+    assert "prepare_corpus: stale by now, so evaluate_speech@polish would mix old and new; run again" in said(project)
+    assert "report" in project.snakemake("--cores 2 all", **GUARDED) and project.is_clean()
+    assert outputs(project.folder) == undisturbed_result(project, tmp_path / "fresh")
+
+
+@pytest.mark.faults("DVC's list of locks cut short in mid-run, as by a kill of another DVC", "the run ends well")
+def test_a_list_of_locks_that_is_cut_short_in_mid_run_stops_nothing(project):
+    project.edit_params(set_polish_epochs(6))
+    engine = start(project, "snakemake --cores 2 all", STAGE_SECONDS="3", SLOW_STAGE="finetune")
+    wait_for(lambda: began(project, "finetune@polish"))
+    (project.folder / ".dvc/tmp/rwlock").write_text("")
+    assert engine.wait(90) == 0, said(project)
+    assert ".dvc/tmp/rwlock: left by a kill; dropped" in said(project) and project.is_clean()
 
 
 @pytest.mark.full

@@ -10,6 +10,7 @@ from tests.faults.outputs import outputs
 
 SEED = time.time_ns() % 10_000
 STAND_IN_SECONDS = 0.6
+AS_STARTED_BY_THE_RUNNER = {"STAGE_SECONDS": str(STAND_IN_SECONDS), "GUARDED": "1"}
 
 
 def told(kills: list[Kill], struck: list[str]) -> str:
@@ -30,7 +31,7 @@ def strike_stand_ins(project, finished, kills: list[Kill], **environment) -> lis
                     "the next run ends in the bytes of an undisturbed one; no lock needs a human")
 def test_stand_in_schedule_killed_ends_in_the_same_bytes(fresh_project, finished_project, full, seen):
     kills = plan_kills(SEED, 2) if full else plan_kills(SEED, 1)[SEED % 3 :: 3]
-    struck = strike_stand_ins(fresh_project, finished_project, kills, STAGE_SECONDS=str(STAND_IN_SECONDS))
+    struck = strike_stand_ins(fresh_project, finished_project, kills, **AS_STARTED_BY_THE_RUNNER)
     assert len(struck) >= len(kills) * 3 // 4, "most kills must strike"
     seen(told(kills, struck), len(struck))
 
@@ -44,7 +45,7 @@ def test_stand_in_comparison_killed_ends_in_the_same_bytes(finished_project, tmp
     undisturbed.snakemake("--cores 2 compare")
     kills = plan_kills(SEED, 1, COMPARISON)
     struck = run_through(killed, kills, dict.fromkeys(COMPARISON, STAND_IN_SECONDS), "compare",
-                         STAGE_SECONDS=str(STAND_IN_SECONDS))
+                         **AS_STARTED_BY_THE_RUNNER)
     assert len(struck) >= len(kills) * 3 // 4, "most kills must strike"
     assert outputs(killed.folder) == outputs(undisturbed.folder)
     assert killed.is_clean("compare/dvc.yaml") and killed.snakemake("--cores 2 compare") == []

@@ -11,16 +11,18 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGE = """
 import os
 from pathlib import Path
+from stages.core.artifacts.files import output_folder
 from stages.undisturbed import undisturbed
 with undisturbed():
     Path("seen.json").write_text(os.environ["STAGE_INPUTS"])
-    Path("source").write_text(Path("next").read_text())
+    with output_folder(Path("folder")):
+        Path("source").write_text(Path("next").read_text())
 """
 PIPELINE = {"stages": {
     "one": {"cmd": "mkdir -p made; cp source made/one", "deps": ["source"], "outs": ["made/one"]},
     "two": {"cmd": "mkdir -p made; echo 2 > made/two", "outs": ["made/two"]},
     "three": {"cmd": f"{sys.executable} stage.py", "deps": ["made", "source", "stages/code.py"], "params": ["rate"],
-              "outs": ["seen.json"]},
+              "outs": ["seen.json", "folder"]},
 }}
 
 
@@ -76,3 +78,22 @@ def test_an_input_that_changes_meanwhile_is_named_and_nothing_recorded(project):
     said = run(project, "dvc repro -q", status=255)
     assert "source: changed while three ran" in said
     assert "three" not in yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    assert not (project / "folder").exists(), "a result that does not count takes no place"
+
+
+def test_a_stage_does_not_start_above_a_stale_one(project):
+    run(project, "dvc repro -q")
+    (project / "source").write_text("b")
+    (project / "next").write_text("b")
+    assert "one: stale by now, so three would mix old and new; run again" in run(
+        project, "dvc repro -q -s -f three", status=255)
+    run(project, "dvc repro -q")
+    assert told(project)["made/one"] == md5("b")
+
+
+def test_a_stage_of_the_same_name_in_a_pipeline_of_the_user_is_no_stage_of_the_project(project):
+    (project / "notes").mkdir()
+    other = {"stages": {"three": {"cmd": "echo > three", "outs": ["three"]}}}
+    (project / "notes/dvc.yaml").write_text(yaml.safe_dump(other))
+    run(project, "dvc repro -q")
+    assert "source" in told(project)

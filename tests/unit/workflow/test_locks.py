@@ -41,6 +41,12 @@ def test_a_plan_does_not_wait_for_a_run_that_has_just_begun(capsys):
     held.close()
 
 
+def test_a_project_that_cannot_be_written_is_one_line(folder):
+    (folder / ".pipeline").write_text("")
+    with pytest.raises(UserError, match="run.lock: File exists; a run writes into the project's folder"):
+        locks.hold_run_lock()
+
+
 @pytest.mark.parametrize("reason", [errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_told_and_not_waited_for(reason, monkeypatch):
     def refuse(file, operation):
@@ -94,7 +100,7 @@ def test_stage_lock_of_a_dead_process_is_left_to_dvc():
 
 
 @pytest.mark.faults("the machine restarted in mid-run: the number in DVC's lock is another process's by now",
-                    "the lock is dropped, no human is asked")
+                    "the next run of snakemake drops the lock")
 def test_stage_lock_with_the_number_of_another_process_is_dropped():
     """After a restart of the machine, or of a container, numbers are given anew."""
     content = {"write": {"data/a": {"pid": os.getpid(), "cmd": "/somewhere/dvc repro"}}, "read": {}}
