@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from demo.studio import Studio, Wish
 from stages.core.errors import UserError
+from stages.core.params.strict import SEED_MAX
 
 PAGE = Path(__file__).parent / "page"
 TEXT_CHARACTERS_MAX = 5000
@@ -32,7 +33,7 @@ class Asked(BaseModel):
     model: str
     voice: str = ""
     prompt: str = ""
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=SEED_MAX)
 
 
 def create_app(studio: Studio) -> FastAPI:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from stages.core.artifacts.files import output_folder, write_text
-from stages.core.params.command import stage_parser
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.strict import load_section, read_params
 from stages.core.tracking.mlflow_runs import log_to_parent, stage_run
 from stages.report.config import Config, Gates
@@ -57,4 +57,4 @@ def final_metrics(findings: Findings) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

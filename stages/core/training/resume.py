@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stages.core.errors import UserError
+from stages.core.errors import UserError, one_line
 from stages.core.training.launcher import SAVE_SECONDS
 
 Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
@@ -78,7 +78,7 @@ class ResumeStore:
             try:
                 return _read(path)
             except (SafetensorError, KeyError, ValueError) as error:
-                print(f"{path}: damaged, an older state is taken: {error}", file=sys.stderr)
+                print(f"{path}: damaged, an older state is taken: {one_line(error)}", file=sys.stderr)
         return None
 
     def peek(self) -> dict[str, Any] | None:
@@ -99,7 +99,8 @@ class ResumeStore:
         try:
             return _read(self.best_path)[0]
         except (SafetensorError, KeyError, ValueError) as error:
-            raise UserError(f"{self.best_path}: damaged ({error}); remove {self.folder} to train anew") from None
+            reason = f"damaged ({one_line(error)}); remove {self.folder} to train anew"
+            raise UserError(f"{self.best_path}: {reason}") from None
 
     def states(self) -> list[Path]:
         """Files of the saved states, the newest last."""
