@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from stages.__main__ import main
 from stages.core.errors import CONTROLS, ParamsError, UserError, one_line, printable
 from stages.core.model.checkpoint import check_keys
 from stages.core.params.command import run_command
+from stages.core.training import resume
+from stages.core.training.loop import Loop
 from stages.extract_features import doctor
 from stages.prepare_corpus.sources.common import refuse
 from stages.schema import params_problems
@@ -62,6 +65,30 @@ def test_names_of_tensors_and_columns_forge_no_line():
     assert is_harmless(str(told.value))
     with pytest.raises(UserError) as told:
         refuse([f"a.csv: must have one column 'text' (got {FORGED})"])
+    assert is_harmless(str(told.value))
+
+
+def test_the_utterances_of_a_skipped_step_forge_no_line(capsys):
+    loop = SimpleNamespace(
+        task=SimpleNamespace(utterances=lambda data: [FORGED]), state=SimpleNamespace(step=1, skipped=[]),
+        settings=SimpleNamespace(skipped_steps_max=1, gradient_norm_max=1.0), processes=SimpleNamespace(is_main=True))
+    Loop._skip(loop, None, 1.0, 2.0)
+    assert is_harmless(capsys.readouterr().out)
+    with pytest.raises(UserError) as told:
+        Loop._skip(loop, None, 1.0, 2.0)
+    assert is_harmless(str(told.value))
+
+
+def test_what_a_damaged_state_says_forges_no_line(tmp_path, monkeypatch, capsys):
+    def read(path):
+        raise ValueError(FORGED)
+
+    monkeypatch.setattr(resume, "_read", read)
+    store = resume.ResumeStore(tmp_path)
+    store.save({"weight": torch.ones(1)}, {"step": 1})
+    assert store.load() is None and is_harmless(capsys.readouterr().err)
+    with pytest.raises(UserError) as told:
+        store.load_best()
     assert is_harmless(str(told.value))
 
 
