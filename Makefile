@@ -5,11 +5,19 @@ OUT ?= speech.wav
 HOURS ?= 30
 MODEL ?= models:/amharic-indextts2/latest
 
-SYSTEM_PATH := $(PATH)
+ifneq ($(origin NAME),command line)
+override NAME :=
+endif
+
+# What the user says reaches the commands by their environment, as it was typed: neither make nor a shell reads its signs.
+SAID := PYTHON CORES TEXT PROMPT OUT HOURS FLAGS MODEL NAME
+$(foreach name,$(SAID),$(eval override export $(name) := $$(value $(name))))
+
+export SYSTEM_PATH := $(value PATH)
 READY := .venv/.complete
 TOOLS := .venv/.tools
 MADE_IN := $(shell sed -n 's/^in //p' $(READY) 2> /dev/null)
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(value PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 .PHONY: run setup test interop lint audit licences ui speak demo serve plan compare bench verify faults \
 	slurm-check stages base preset graph clean
@@ -23,15 +31,15 @@ endif
 
 run: $(READY)  ## set up if needed, run what is stale, show the results
 	@python -m stages check
-	@snakemake --cores $(CORES) all
+	@snakemake --cores="$$CORES" all
 	@python -m workflow.summary
 
 setup: $(READY)  ## make .venv
 
 $(READY): pyproject.toml constraints.txt workflow/setup.py
-	@PATH="$(SYSTEM_PATH)"; command -v $(PYTHON) > /dev/null || \
-	{ echo "setup: no $(PYTHON) here; install Python 3.11 or newer, or name one: make setup PYTHON=/path/to/python3"; exit 1; }
-	@PATH="$(SYSTEM_PATH)" $(PYTHON) workflow/setup.py
+	@PATH="$$SYSTEM_PATH"; command -v "$$PYTHON" > /dev/null || \
+	{ echo "setup: no $$PYTHON here; install Python 3.11 or newer, or name one: make setup PYTHON=/path/to/python3"; exit 1; }
+	@PATH="$$SYSTEM_PATH" "$$PYTHON" workflow/setup.py
 
 $(TOOLS): $(READY)
 	@python workflow/setup.py --extra dev
@@ -65,21 +73,21 @@ ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
 	@mlflow ui --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///mlflow.db
 
 speak: $(READY)  ## say TEXT='...' with the exported model; PROMPT=voice.wav and OUT=speech.wav may be named too
-	@python -m stages.evaluate_speech.speak --model data/export --text "$$TEXT" --out "$(OUT)" \
-	$(if $(PROMPT),--prompt "$(PROMPT)")
+	@python -m stages.evaluate_speech.speak --model data/export --text="$$TEXT" --out="$$OUT" \
+	$${PROMPT:+--prompt="$$PROMPT"}
 
 demo: $(READY)  ## a page to type Amharic and listen, on http://127.0.0.1:7860
 	@python -m demo
 
 serve: $(READY)  ## MODEL=models:/amharic-indextts2/latest, of MLflow's registry, behind http://127.0.0.1:5001
-	@MLFLOW_TRACKING_URI=sqlite:///mlflow.db mlflow models serve --model-uri "$(MODEL)" \
+	@MLFLOW_TRACKING_URI=sqlite:///mlflow.db mlflow models serve --model-uri="$$MODEL" \
 	--env-manager local --host 127.0.0.1 --port 5001
 
 plan: $(READY)  ## what training on HOURS=30 hours of speech will need; FLAGS='--gpu-memory 24 --price 2' for a GPU
-	@python -m stages.finetune.plan --hours "$(HOURS)" $(FLAGS)
+	@printf '%s\n' "$$FLAGS" | xargs python -m stages.finetune.plan --hours="$$HOURS"
 
 compare: $(READY)  ## LoRA, full and hybrid side by side at equal tokens: docs/strategies.md
-	@snakemake --cores $(CORES) compare
+	@snakemake --cores="$$CORES" compare
 
 verify: $(READY)  ## read all of DVC's cache, take out what is damaged
 	@python -m workflow.cache
@@ -97,7 +105,7 @@ base: $(READY)  ## train the miniature base anew and compare it with the shipped
 	@python -m stages.build_base
 
 preset: $(READY)  ## put presets/NAME.yaml, or an overlay file NAME, into params.yaml
-	@python -m workflow.preset $(if $(filter command,$(origin NAME)),$(NAME))
+	@python -m workflow.preset $${NAME:+"$$NAME"}
 
 graph: $(READY)  ## the schedule's graph, for graphviz: make graph | dot -T svg
 	@snakemake --dag

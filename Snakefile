@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 
-from stages.core.errors import UserError
+from stages.core.errors import UserError, printable
 from stages.core.params.strict import read_params
 from stages.undisturbed import COMPARISON
 from workflow.cores import has_gpu, training_gpus, usable_cores
@@ -23,7 +23,7 @@ from workflow.stamps import FIXED_TIME, Stamps, asked_pipelines, stamp_path
 try:
     stamps = Stamps(workflow.is_main_process, asked_pipelines(sys.argv[1:]))
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(printable(error)) from None
 
 # Rules that run side by side share the machine's own cores, whatever --cores says; Snakemake exports each rule's
 # threads as OMP_NUM_THREADS, MKL_NUM_THREADS and OPENBLAS_NUM_THREADS. A cluster's scheduler does its own counting.

@@ -17,7 +17,7 @@ from benchmarks.device import this_machine, this_processor
 from benchmarks.page import render
 from benchmarks.results_folder import PAGE, RESULTS, save
 from stages.core.artifacts.files import write_text
-from stages.core.errors import UserError
+from stages.core.params.command import run_command
 
 BENCHMARKS = ("trainable_share", "vocabulary_coverage", "text_speed", "training_speed", "training_memory",
               "feature_loading", "code_positions")
@@ -35,13 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if unknown := [name for name in arguments.names if name not in BENCHMARKS + BY_NAME]:
         parser.error(f"no benchmark named {', '.join(unknown)}; there are {', '.join(BENCHMARKS + BY_NAME)}")
-    try:
-        if not arguments.tables:
-            measure_all(arguments.names or BENCHMARKS)
-        page = render(RESULTS)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if not arguments.tables:
+        measure_all(arguments.names or BENCHMARKS)
+    page = render(RESULTS)
     write_text(RESULTS / PAGE, page)
     print(page)
     return 0
@@ -58,4 +54,4 @@ def measure_all(names: tuple[str, ...] | list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

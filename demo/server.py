@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from demo.limits import BodyLimit, TooLarge
 from demo.studio import Studio, Wish
 from stages.core.errors import UserError
+from stages.core.params.strict import SEED_MAX
 from stages.core.speaking.prompts import PROMPT_BYTES_MAX
 
 PAGE = Path(__file__).parent / "page"
@@ -39,7 +40,7 @@ class Asked(BaseModel):
     model: str
     voice: str = ""
     prompt: str = Field(default="", max_length=PROMPT_CHARACTERS_MAX)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=SEED_MAX)
 
 
 def create_app(studio: Studio) -> FastAPI:

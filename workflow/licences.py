@@ -9,7 +9,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from stages.core.artifacts.files import write_text
-from stages.core.errors import UserError
+from stages.core.errors import UserError, printable
 
 PAGE, CONSTRAINTS = Path("docs/licences.md"), Path("constraints.txt")
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
@@ -23,7 +23,7 @@ def main() -> int:
     try:
         write_text(PAGE, with_table(PAGE.read_text(encoding="utf-8"), table(pins())))
     except (OSError, UserError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 2
     print(f"{PAGE}: {len(pins())} packages")
     return 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from stages.core.artifacts.files import whole_file, write_text
 from stages.core.errors import ParamsError, UserError
+from stages.core.params.command import run_command
 from stages.core.params.strict import PARAMS_FILE, read_params
 from stages.schema import check_params, params_problems
 
@@ -18,14 +19,18 @@ PRESETS = Path("presets")
 
 def main(argv: list[str] | None = None) -> int:
     """Apply the preset or overlay that the command line names."""
-    arguments = sys.argv[1:] if argv is None else argv
-    try:
-        if len(arguments) != 1:
-            raise UserError(f"name one preset ({known_presets()}) or one overlay file: make preset NAME=...")
-        apply(arguments[0])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command(lambda: take(sys.argv[1:] if argv is None else argv))
+
+
+def take(arguments: list[str]) -> int:
+    """Apply the only argument, and say so.
+
+    Raises:
+        UserError: there is none, or another number of them, or it cannot be applied.
+    """
+    if len(arguments) != 1:
+        raise UserError(f"name one preset ({known_presets()}) or one overlay file: make preset NAME=...")
+    apply(arguments[0])
     print(f"{PARAMS_FILE}: now holds {arguments[0]}")
     return 0
 
@@ -57,6 +62,7 @@ def overlay(path: Path) -> None:
 
     yaml = YAML()
     yaml.width = 120
+    read_params()  # as ruamel would quote what it cannot read
     content = yaml.load(PARAMS_FILE.read_text(encoding="utf-8"))
     merge(content, read_params(path))
     problems = params_problems(content)

@@ -12,6 +12,7 @@ from typing import Any
 from stages.core.artifacts.figures import number_of
 from stages.core.artifacts.files import read_json
 from stages.core.errors import UserError
+from stages.core.params.command import run_command
 from stages.core.params.phases import BASE, phase_order
 from stages.core.params.strict import read_params
 
@@ -22,14 +23,15 @@ REPORT = Path("reports/index.html")
 
 def main(argv: list[str] | None = None) -> int:
     """Print one of the two tables."""
-    try:
-        if "--stages" in (sys.argv[1:] if argv is None else argv):
-            print(render(stage_rows()))
-        else:
-            print(f"{render(metric_rows())}\n\nreport: {REPORT.resolve()}\nMLflow: make ui, then http://127.0.0.1:5000")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command(lambda: show("--stages" in (sys.argv[1:] if argv is None else argv)))
+
+
+def show(stages: bool) -> int:
+    """Print the table of stages or that of metrics."""
+    if stages:
+        print(render(stage_rows()))
+    else:
+        print(f"{render(metric_rows())}\n\nreport: {REPORT.resolve()}\nMLflow: make ui, then http://127.0.0.1:5000")
     return 0
 
 

@@ -13,8 +13,7 @@ import torch
 from stages.build_base.assemble import build
 from stages.build_base.config import Config
 from stages.core.artifacts.files import read_json
-from stages.core.errors import UserError
-from stages.core.params.command import stage_parser
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.shared import BaseConfig, SplitsConfig
 from stages.core.params.strict import load_section
 from stages.core.text.config import TextConfig
@@ -42,8 +41,4 @@ def print_beside_shipped(metrics: dict[str, float], shipped: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run_command(main))

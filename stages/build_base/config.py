@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from stages.core.params.shared import LanguageConfig, SpeakerConfig
-from stages.core.params.strict import StrictModel
+from stages.core.params.strict import SEED_MAX, StrictModel
 
 
 class CodebookConfig(StrictModel):
@@ -80,7 +80,7 @@ class PretrainingConfig(StrictModel):
 class Config(StrictModel):
     """How the shipped miniature base is made (`make base`); no stage of the schedule reads it."""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=SEED_MAX)
     languages: dict[str, LanguageConfig] = Field(min_length=1, description="pretraining languages, Latin script")
     new_language: LanguageConfig = Field(description="heard by codebook and recogniser only, never by the GPT")
     speakers: list[SpeakerConfig] = Field(min_length=2)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from stages.core.params.phases import PHASE_NAME
-from stages.core.params.strict import StrictModel
+from stages.core.params.strict import SEED_MAX, StrictModel
 
 DECIDED_BY_THE_COMPARISON = ("start_from", "epochs")
 
@@ -43,7 +43,8 @@ class Config(StrictModel):
     """Which strategies are compared, on what, how long."""
 
     tokens: int = Field(ge=1, description="supervised tokens that every run sees, over all of its phases")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="one run of every strategy and corpus")
+    seeds: list[Annotated[int, Field(ge=0, le=SEED_MAX)]] = Field(
+        min_length=1, description="one run of every strategy and corpus")
     corpora: CorporaConfig
     rate_factors: list[Annotated[float, Field(gt=0)]] = Field(
         description="on every learning rate: one more run of every strategy each, first seed, large corpus")

@@ -24,7 +24,7 @@ from stages.core.model.adapter import MiniatureAdapter, load_miniature_adapter
 from stages.core.model.checkpoint import load_conditioner, load_phase
 from stages.core.model.settings import BaseSettings, read_settings
 from stages.core.model.unified_voice import UnifiedVoice
-from stages.core.params.command import stage_parser
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.phases import BASE
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import PARAMS_FILE, load_section, read_params
@@ -182,4 +182,4 @@ def measure_emotion_path(model: UnifiedVoice, drawn: list[Drawn], setting: Setti
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -21,7 +21,7 @@ from torch import Tensor
 from stages.core.artifacts.files import output_folder, write_jsonl
 from stages.core.artifacts.progress import Progress
 from stages.core.audio.files import write_audio
-from stages.core.errors import UserError
+from stages.core.errors import UserError, one_line
 from stages.core.params.command import run_command, stage_parser
 from stages.core.speaking.config import load_speaking_config
 from stages.core.speaking.passage import Span
@@ -147,7 +147,7 @@ def read_each(speaker: Speaker, lines: list[tuple[int, str]]) -> Iterator[tuple[
         try:
             yield number, text, speaker.read(text)
         except UserError as error:
-            print(f"line {number}: {error}", file=sys.stderr)
+            print(f"line {number}: {one_line(error)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

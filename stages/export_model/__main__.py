@@ -22,7 +22,7 @@ from stages.core.artifacts.text_settings import read_with, require_same_text
 from stages.core.errors import UserError
 from stages.core.model.checkpoint import read_base_tensors
 from stages.core.model.settings import read_settings
-from stages.core.params.command import stage_parser
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section, read_params
 from stages.core.speaking.config import load_speaking_config
@@ -86,4 +86,4 @@ def check_export(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.filters import do_mark_safe
 
 from stages.core.artifacts.files import read_json, read_jsonl
 from stages.core.artifacts.gates import checkpoint_behind
+from stages.core.artifacts.markdown import as_text
 from stages.core.errors import UserError
 from stages.core.model.base_files import base_files
 from stages.core.model.settings import read_settings
@@ -128,6 +130,7 @@ def render_card(facts: Facts, folder: Path) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )
+    environment.filters["as_text"] = lambda value: do_mark_safe(as_text(value))
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return environment.get_template(TEMPLATE).render(
         facts=facts, files=files, has_adapter=(folder / ADAPTER).is_dir(), voices=list(own_voices(folder)),

@@ -26,7 +26,7 @@ from stages.core.errors import UserError
 from stages.core.model.adapter import load_adapter
 from stages.core.model.checkpoint import load_conditioner
 from stages.core.model.settings import BaseSettings, GptSettings, read_settings
-from stages.core.params.command import stage_parser
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section
 from stages.core.text.tokenizer import Tokenizer
@@ -151,4 +151,4 @@ def index_row(row: dict[str, Any], shard: str, place: int, features: dict[str, T
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

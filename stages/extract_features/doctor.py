@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from stages.core.audio.files import read_audio
-from stages.core.errors import UserError
+from stages.core.errors import UserError, one_line, printable
 from stages.core.model.adapter import load_adapter
 from stages.core.model.base_files import CODEC_FILE, CONFIG_FILE, RELEASED, W2V_BERT_FOLDER, Part
 from stages.core.model.checkpoint import load_conditioner, read_base_tensors, read_tensors
@@ -39,8 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--base", type=Path, help="folder to check instead of the one in params.yaml")
     parser.add_argument("--audio", type=Path, help="speech to run through it instead of a tone")
     options = parser.parse_args(argv)
-    base = options.base or Path(load_section(BaseConfig, "base").path)
-    return run_command(lambda: examine(base, options.audio))
+    return run_command(lambda: examine(options.base or Path(load_section(BaseConfig, "base").path), options.audio))
 
 
 def examine(base: Path, audio: Path | None) -> int:
@@ -77,7 +76,7 @@ def print_table(base: Path, findings: list[tuple[Part, str, str]]) -> None:
     print(base)
     width = max(len(part.path) for part, _, _ in findings)
     for part, state, told in findings:
-        print(f"  {state:<8} {part.path:<{width}}  {told}", flush=True)
+        print(printable(f"  {state:<8} {one_line(part.path):<{width}}  {told}"), flush=True)
 
 
 def part_checks(base: Path, settings: BaseSettings) -> dict[str, Callable[[], str]]:

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from stages.core.params.strict import StrictModel
+from stages.core.params.strict import SEED_MAX, StrictModel
 
 Metric = Literal["validation_code_cross_entropy", "validation_code_top1", "validation_base_code_cross_entropy"]
 HIGHER_IS_BETTER = ("validation_code_top1",)
@@ -52,7 +52,7 @@ class Phase(StrictModel):
 class Config(StrictModel):
     """What all phases share."""
 
-    seed: int = Field(ge=0, description="of shuffling, prompts and dropout")
+    seed: int = Field(ge=0, le=SEED_MAX, description="of shuffling, prompts and dropout")
     text_loss_weight: float = Field(ge=0, description="of the text cross-entropy")
     code_loss_weight: float = Field(gt=0, description="of the code cross-entropy")
     log_every_steps: int = Field(ge=1)

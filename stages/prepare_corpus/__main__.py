@@ -21,7 +21,7 @@ import torch
 
 from stages.core.artifacts.files import output_folder, write_json
 from stages.core.errors import UserError
-from stages.core.params.command import stage_parser
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.shared import SplitsConfig
 from stages.core.params.strict import load_section
 from stages.core.text.config import TextConfig, settings_hash
@@ -91,4 +91,4 @@ def write_corpus(corpus: Corpus, recipe: Recipe) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

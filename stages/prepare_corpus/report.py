@@ -6,7 +6,6 @@ manifest.jsonl, quarantine.jsonl -> report.md
 
 import csv
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.artifacts.files import write_text
+from stages.core.artifacts.markdown import as_text
+from stages.core.errors import one_line
 
 REPORT, PLOTS = "report.md", "plots"
 BAR_CHARACTERS = 40
@@ -21,7 +22,6 @@ SPEAKERS_SHOWN = 20
 KINDS_SHOWN = 50
 EXAMPLE_CHARACTERS = 120
 OTHERS = "others"
-TAG = re.compile(r"<(?=[A-Za-z/!?])")
 WITHOUT_TAGS = str.maketrans("<>", "‹›")
 """For names in plots: `dvc plots` writes what a table holds into a script of its page, as it is."""
 
@@ -161,7 +161,7 @@ def _amounts(held: list[float]) -> tuple[str, str]:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(TAG.sub('&lt;', str(cell)) for cell in line)} |\n" for line in lines)
+    return "".join(f"| {' | '.join(as_text(cell) for cell in line)} |\n" for line in lines)
 
 
 def _bars(title: str, rows: Sequence[tuple[str, float]]) -> str:
@@ -175,5 +175,5 @@ def _bars(title: str, rows: Sequence[tuple[str, float]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words that break neither a table nor a code block."""
-    return " ".join(text.replace("|", "/").replace("`", "'").split())[:EXAMPLE_CHARACTERS]
+    """The start of a text, in one line, that ends no block of code."""
+    return one_line(" ".join(text.replace("`", "'").split())[:EXAMPLE_CHARACTERS])

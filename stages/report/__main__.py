@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from stages.core.artifacts.files import csv_text, output_folder, write_text
-from stages.core.params.command import stage_parser
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.strict import load_section, read_params
 from stages.core.tracking.mlflow_runs import stage_run
 from stages.report.config import Config, Gates
@@ -59,4 +59,4 @@ def final_metrics(findings: Findings) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

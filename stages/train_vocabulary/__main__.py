@@ -19,7 +19,7 @@ from stages.core.errors import UserError
 from stages.core.model.base_files import require_parts
 from stages.core.model.checkpoint import WEIGHTS_FILE, read_trained_tensors, save_tensors
 from stages.core.model.settings import BaseSettings, read_settings
-from stages.core.params.command import stage_parser
+from stages.core.params.command import run_command, stage_parser
 from stages.core.params.shared import BaseConfig
 from stages.core.params.strict import load_section
 from stages.core.text.tokenizer import Tokenizer
@@ -92,4 +92,4 @@ def make_step_zero(base: Path, settings: BaseSettings, config: Config, folder: P
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -68,6 +68,16 @@ def test_every_module_of_a_stage_is_imported_by_one_that_is_run(stage):
     assert not idle, f"nothing in {stage} imports {', '.join(map(str, idle))}: delete or import"
 
 
+@pytest.mark.parametrize("file", [file for file in source_files(PACKAGE) if "__main__" in read(file)], ids=str)
+def test_a_module_that_is_run_ends_users_errors_in_plain_words(file):
+    """One that is started by its own name, and not by `python -m stages`, would end in a traceback."""
+    if file == CORE / "text/__main__.py":
+        return  # reads lines for a pipe: its words have no `error:`
+    if '__name__ == "__main__"' in read(file):
+        assert re.search(r"sys.exit\(.*\brun_command\(main\)|return run_command\(lambda", read(file)), \
+            f"{file}: sys.exit(run_command(main))"
+
+
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_params_are_the_sections_that_the_stage_loads(name):
     """`tracking` and `machine` change no result, so they are no param of any stage."""

@@ -1,6 +1,7 @@
 """Texts and names of a corpus that hold HTML: every page shows them as text."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stages.core.artifacts.markdown import as_text
 from stages.core.params.strict import load_section, read_params
 from stages.export_model.card import describe_corpus, render_card
 from stages.prepare_corpus.report import write_report as write_corpus_report
@@ -91,6 +93,50 @@ def test_the_corpus_page_shows_names_and_reasons_as_text(tmp_path):
     prose = "".join((tmp_path / "report.md").read_text(encoding="utf-8").split("```")[::2])  # code is shown as it is
     page = Page(prose)
     assert page.foreign == [] and page.text.count(SCRIPT) > 3
+
+
+LINKS = "![t](http://evil.example/p.png) [c](javascript:alert(1)) `x` | y\n\n# Hi\n<b>"
+
+
+def prose_of(page):
+    """A page of Markdown without what stands between marks of code."""
+    return re.sub(r"(`+)(?s:.*?)\1", "", page)
+
+
+def is_text_only(page):
+    """Whether words of the corpus are nothing but text in Markdown."""
+    prose = prose_of(page)
+    return "](http" not in prose and "](java" not in prose and "<b>" not in prose and "\n# Hi" not in page
+
+
+def test_words_for_markdown_stay_text_and_plain_ones_stay_as_they_are():
+    assert is_text_only(f"| {as_text(LINKS)} | `{as_text(LINKS)}` |") and as_text(LINKS).count("evil.example") == 1
+    assert not is_text_only(LINKS)
+    assert as_text("ሰላም [a] (b) 0.1 < 0.5 & 'c'_d") == "ሰላም [a] (b) 0.1 < 0.5 & 'c'_d"
+    assert not set(as_text(LINKS)) & set("`|\n")
+
+
+def test_the_model_card_makes_no_link_of_what_it_is_told(tmp_path):
+    (tmp_path / "voices").mkdir()
+    for name in ("a`\n\n# Hi ![t](http:p.png)", "voices/b`\n\n# Hi ![t](http:p.png).flac"):
+        (tmp_path / name).touch()
+    rows = [{**line, "language": LINKS, "speaker": LINKS} for line in LINES]
+    card = render_card(replace(FACTS, base=LINKS, corpus=describe_corpus(rows), licences=[LINKS]), tmp_path)
+    assert is_text_only(card) and card.count("evil.example") == 4
+    assert card.count("`") == render_card(FACTS, tmp_path).count("`")
+
+
+def test_the_corpus_page_makes_no_link_of_what_it_is_told(tmp_path):
+    row = {"id": "u", "text": LINKS, "text_normalised": "x", "role": "target", "source": LINKS, "speaker": LINKS,
+           "split": LINKS, "duration_seconds": 1.5}
+    reject = {"source": LINKS, "where": LINKS, "text": LINKS, "reason": f"dup: {LINKS}"}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "quarantine.jsonl").write_text(json.dumps(reject) + "\n")
+    write_corpus_report(tmp_path)
+    page = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert is_text_only(page) and page.count("evil.example") > 3
+    tables = [line for line in page.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in tables} <= {3, 4, 5}
 
 
 def dvc(folder, *words):

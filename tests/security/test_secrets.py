@@ -9,8 +9,9 @@ from stages import schema
 from stages.__main__ import main
 from stages.core.errors import UserError
 from stages.core.params.shared import TrackingConfig
-from stages.core.params.strict import StrictModel, describe, parse_section
+from stages.core.params.strict import StrictModel, describe, parse_section, read_params
 from stages.core.tracking.mlflow_runs import stage_run
+from workflow import preset
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2-planted"
@@ -22,6 +23,7 @@ WITH_SECRET = [
     f"http://user:a@b {SECRET}'\"\n@tracking.example", f"user:{SECRET}@tracking.example",
     f"postgresql+psycopg2://user:{SECRET}@tracking.example/mlflow",
     f"https://tracking.example/x?token={SECRET}", f"https://tracking.example?a=b&password={SECRET}",
+    f"https://tracking.example/#token={SECRET}", f"https://tracking.example#{SECRET}",
     f"mysql://tracking.example/mlflow?password={SECRET}", f"http://user:{SECRET}@tracking.example?token={SECRET}",
 ]
 
@@ -61,13 +63,41 @@ def test_the_value_of_an_unknown_key_is_not_told(place, tmp_path, monkeypatch, c
 
 
 @pytest.mark.parametrize("line", [f"password: '{SECRET}", f"uri: [http://me:{SECRET}@host", f"a: b: {SECRET}",
-                                  f"token: !!python/name:os.mkdir {SECRET}"])
+                                  f"token: !!python/name:os.mkdir {SECRET}", f"token: !!int {SECRET}",
+                                  f"token: !!bool {SECRET}", f"token: !!float {SECRET}", f"token: !!timestamp {SECRET}",
+                                  f"token: !!binary {SECRET}", f"token: !!map {SECRET}", f"token: !{SECRET}",
+                                  f"token: !{SECRET}!x", f"token: *{SECRET}",
+                                  f"token: {{a: &{SECRET} 1, b: &{SECRET} 2}}",
+                                  f"{{{SECRET}: 1, {SECRET}: 2}}", f"? [{SECRET}]\n  : 1"])
 def test_a_line_that_is_no_yaml_is_named_and_not_repeated(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(f"tracking:\n  {line}\n")
     assert main(["check"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: params.yaml: not valid YAML") and "line 2" in error and SECRET not in error
+
+
+@pytest.mark.parametrize("content", [
+    "x: 2020-13-45", f"x: {'9' * 5000}", f"x: 0x{'f' * 5000}", "x: &a {b: *a}", "x: &a [*a]", "--- &a\nx: *a",
+    "[" * 5000,
+    "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)),
+    "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 64)),
+], ids=lambda content: content[:12])
+def test_yaml_that_has_no_end_or_no_sense_is_refused_at_once(content, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(content + "\n")
+    assert main(["check"]) == 2
+    assert capsys.readouterr().err.startswith("error: params.yaml: not valid YAML: ")
+    Path("overlay.yaml").write_text("phases: {}\n")
+    assert preset.main(["overlay.yaml"]) == 2
+    assert capsys.readouterr().err.startswith("error: params.yaml: not valid YAML: ")
+
+
+def test_an_alias_that_ends_is_taken(tmp_path):
+    (tmp_path / "params.yaml").write_text("a: &a {x: 1, y: [2]}\nb: *a\nc: {<<: *a, x: 3}\n")
+    assert read_params(tmp_path / "params.yaml") == {"a": {"x": 1, "y": [2]}, "b": {"x": 1, "y": [2]},
+                                                     "c": {"x": 3, "y": [2]}}
 
 
 def test_the_refusal_says_what_to_do():

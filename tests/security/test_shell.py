@@ -116,8 +116,11 @@ FORBIDDEN = {
     "eval", "exec", "os.system", "os.popen", "os.execvp", "yaml.unsafe_load", "yaml.full_load", "torch.hub.load",
     "shutil.unpack_archive", "subprocess.getoutput", "subprocess.getstatusoutput", "pandas.read_pickle",
     "torch.serialization.load", "yaml.unsafe_load_all", "yaml.full_load_all", "yaml.load_all", "yaml.UnsafeLoader",
-    "yaml.FullLoader", "yaml.Loader",
+    "yaml.FullLoader", "yaml.Loader", "torch.jit.load", "jinja2.Template", "mlflow.pyfunc.load_model",
 }
+STARTING = ("os.exec", "os.spawn", "os.posix_spawn", "torch.package")
+RUNNERS = {"builtins", "code", "codeop", "pty", "runpy"}
+SHELLS = {"sh", "bash", "dash", "ksh", "zsh"}
 UNPICKLERS = {"pickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 ARCHIVES = {"tarfile", "zipfile"}
 HARMLESS = {"pickle", "pickle.UnpicklingError"}  # what other libraries raise
@@ -147,15 +150,25 @@ def dangers_of(source):
     names = set(imports.values()) | {full_name(node, imports) for node in ast.walk(tree)
                                      if isinstance(node, ast.Name | ast.Attribute)}
     yield from names & FORBIDDEN
+    yield from (name for name in names if name.startswith(STARTING))
+    yield from (name for name in imports.values() if name.partition(".")[0] in RUNNERS)
     yield from (name for name in names - HARMLESS if name.partition(".")[0] in UNPICKLERS | ARCHIVES)
     loads = bare = 0
     for node in ast.walk(tree):
+        if isinstance(node, ast.List | ast.Tuple) and node.elts and isinstance(node.elts[0], ast.Constant):
+            yield from {Path(str(node.elts[0].value)).name} & SHELLS
         bare += isinstance(node, ast.Name | ast.Attribute) and full_name(node, imports) == "torch.load"
         if isinstance(node, ast.Call):
             name, words = full_name(node.func, imports), {word.arg: ast.unparse(word.value) for word in node.keywords}
             loads += name == "torch.load" and words.get("weights_only") == "True"
             if name == "yaml.load" and "ruamel" not in source:
                 yield "yaml.load; use yaml.safe_load"
+            if name == "jinja2.Environment" and words.get("autoescape") != "True":
+                yield f"{name} without autoescape=True"
+            if name == "ruamel.yaml.YAML" and words.get("typ", "'rt'") not in ("'rt'", "'safe'"):
+                yield f"{name} with typ={words['typ']}"
+            if name == "numpy.load" and None in words:
+                yield "numpy.load with ** that may hold allow_pickle"
             yield from (f"{name} with {word}={words[word]}" for word in ("shell", "trust_remote_code", "allow_pickle")
                         if words.get(word, "False") != "False")
     if loads != bare:
@@ -166,6 +179,21 @@ def dangers_of(source):
 def test_code_runs_no_text_loads_no_foreign_object_and_unpacks_no_archive(file):
     """Whoever needs an archive must refuse members that lead out of its folder, and try that in test_archives.py."""
     assert sorted(dangers_of((ROOT / file).read_text(encoding="utf-8"))) == []
+
+
+WORKFLOW = ["Snakefile", *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "workflow/rules").glob("*")))]
+DIRECTIVES = {"input", "output", "params", "log", "benchmark", "threads", "resources", "priority", "default_target"}
+
+
+@pytest.mark.parametrize("file", WORKFLOW)
+def test_rules_run_nothing_but_dvc(file):
+    """What stands before the first rule is Python; a rule's only command is one that the Snakefile names."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    python, rules = re.match(r"(?ms)(.*?)(^(?:include|rule)\b.*)", text).groups()
+    assert sorted(dangers_of(python)) == [] and sorted(set(re.findall(r"[\w.]+", rules)) & FORBIDDEN) == []
+    commands = set(re.findall(r"^    shell:\n        (.*)", rules, re.MULTILINE))
+    assert commands <= {"REPRODUCE", "REPRODUCE_AND_KEEP"}
+    assert set(re.findall(r"^    (\w+):", rules, re.MULTILINE)) <= DIRECTIVES | {"shell"}
 
 
 @pytest.mark.parametrize("source", [
@@ -182,6 +210,16 @@ def test_code_runs_no_text_loads_no_foreign_object_and_unpacks_no_archive(file):
     "import numpy\nnumpy.load(path, allow_pickle=True)", "load(folder, trust_remote_code=True)",
     "from zipfile import ZipFile", "import tarfile as t", "from shutil import unpack_archive",
     "import shutil\nshutil.unpack_archive(path)",
+    "from ruamel.yaml import YAML\nYAML(typ='unsafe').load(text)",
+    "import subprocess\nsubprocess.run(['sh', '-c', text])",
+    "command = ('/bin/bash', '-c', text)", "import builtins\nbuiltins.exec(text)", "from builtins import exec as run",
+    "import os\nos.execv(path, words)", "from os import posix_spawn", "import os\nos.spawnlp(0, text)",
+    "import torch\ntorch.jit.load(path)", "from torch.jit import load",
+    "import torch\ntorch.package.PackageImporter(path)",
+    "from torch.package import PackageImporter", "import runpy\nrunpy.run_path(path)", "import pty\npty.spawn(text)",
+    "import code", "import numpy as np\nnp.load(path, **{'allow_pickle': True})",
+    "from jinja2 import Environment\nEnvironment().from_string(text)", "import jinja2\njinja2.Template(text)",
+    "import jinja2\njinja2.Environment(autoescape=False)", "import mlflow\nmlflow.pyfunc.load_model(uri)",
 ])
 def test_the_ban_sees_an_attack(source):
     assert list(dangers_of(source))
@@ -190,6 +228,8 @@ def test_the_ban_sees_an_attack(source):
 @pytest.mark.parametrize("source", [
     "import torch\ntorch.load(path, weights_only=True)", "model.eval()", "import yaml\nyaml.safe_load(text)",
     "import pickle\ntry: ...\nexcept pickle.UnpicklingError: ...", "load(folder, trust_remote_code=False)",
+    "from jinja2 import Environment\nEnvironment(autoescape=True)", "from ruamel.yaml import YAML\nYAML()",
+    "import subprocess\nsubprocess.run(['dvc', 'repro'])", "import numpy\nnumpy.load(path)", "code = 1\ncode.real",
 ])
 def test_the_ban_leaves_sound_code_alone(source):
     assert list(dangers_of(source)) == []

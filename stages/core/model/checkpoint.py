@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stages.core.artifacts.foreign import foreign_file
-from stages.core.errors import UserError
+from stages.core.errors import UserError, one_line
 from stages.core.model.conditioning import Conditioner
 from stages.core.model.settings import BaseSettings, GptSettings, read_settings
 from stages.core.model.unified_voice import UnifiedVoice
@@ -129,7 +129,8 @@ def check_keys(shapes: Mapping[str, torch.Size], tensors: Mapping[str, Tensor], 
         for name, shape in shapes.items() if name in tensors and tensors[name].shape != shape
     ]
     if problems:
-        raise UserError(f"{source}: {len(problems)} wrong key(s)\n" + "\n".join(f"  {line}" for line in problems))
+        lines = [f"  {one_line(problem)}" for problem in problems]
+        raise UserError(f"{source}: {len(problems)} wrong key(s)\n" + "\n".join(lines))
 
 
 def build_exactly(make: Callable[[], Module], tensors: dict[str, Tensor], source: str) -> Module:

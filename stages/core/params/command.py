@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from stages.core.errors import FULL_DISK, Interrupted, UserError
+from stages.core.errors import FULL_DISK, Interrupted, UserError, printable
 
 
 def stage_parser(stage: str, docstring: str | None) -> argparse.ArgumentParser:
@@ -26,7 +26,7 @@ def run_command(main: Callable[[], int]) -> int:
         with disk_errors():
             return main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return error.status
     except Interrupted as stop:
         print(stop, file=sys.stderr)
@@ -34,7 +34,7 @@ def run_command(main: Callable[[], int]) -> int:
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise
-        print(f"error: {error.filename or 'a file'}: cannot write: {error.strerror}", file=sys.stderr)
+        print(printable(f"error: {error.filename or 'a file'}: cannot write: {error.strerror}"), file=sys.stderr)
         return UserError.status
     except KeyboardInterrupt:
         return 130

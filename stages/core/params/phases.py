@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 BASE = "base"
-PHASE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+PHASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 GATED = "_gated"
 
 
@@ -27,7 +27,7 @@ def phase_problems(starts: Mapping[str, str]) -> list[str]:
     problems = [] if starts else ["phases: must hold at least one phase"]
     for name, start in starts.items():
         if not isinstance(name, str) or not PHASE_NAME.fullmatch(name):
-            problems.append(f"phases: a phase name must match ^[a-z][a-z0-9_]*$ (got {name!r})")
+            problems.append(f"phases: a phase name must match ^{PHASE_NAME.pattern}$ (got {name!r})")
         elif name == BASE:
             problems.append("phases.base: 'base' is the untouched model and cannot name a phase")
         elif name.endswith(GATED):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from stages.core.params.strict import CREDENTIALS, QUERY, StrictModel
+from stages.core.params.strict import CREDENTIALS, QUERY, SEED_MAX, StrictModel
 
 EspeakVoice = Annotated[
     str, Field(pattern=r"^[a-z]{2,3}(-[a-z0-9-]+)?$", description="espeak-ng language code, such as am or en-us")
@@ -33,7 +33,7 @@ class TrackingConfig(StrictModel):
             raise ValueError("must hold no user or password, which git would keep: give them to the run as "
                              "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
         if QUERY.search(uri) and not uri.startswith("sqlite:"):
-            raise ValueError("must hold no query, which git would keep: give a token to the run as "
+            raise ValueError("must hold no query and no fragment, which git would keep: give a token to the run as "
                              "MLFLOW_TRACKING_TOKEN")
         return uri
 
@@ -56,7 +56,8 @@ class MachineConfig(StrictModel):
 class SplitsConfig(StrictModel):
     """How texts are held out: one rule for the base's pretraining and for the corpus."""
 
-    seed: int = Field(ge=0, description="a change moves texts between splits; keep it for the life of a project")
+    seed: int = Field(ge=0, le=SEED_MAX,
+                      description="a change moves texts between splits; keep it for the life of a project")
     validation_share: float = Field(ge=0, lt=0.5, description="share of the texts, 0..0.5")
     test_share: float = Field(gt=0, lt=0.5, description="share of the texts, 0..0.5")
     test_speakers_share: float = Field(ge=0, lt=1, description="share of recorded speakers that are held out, 0..1")

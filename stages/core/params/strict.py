@@ -5,16 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages.core.errors import ParamsError, UserError
+from stages.core.params.plain_yaml import read_yaml
 
 PARAMS_FILE = Path("params.yaml")
+SEED_MAX = 2**31 - 1
+"""Largest seed: the generators are seeded with what is reckoned from it, within 64 bits."""
 CREDENTIALS = re.compile(r"(?s)(?<=://)(?!/).*@|^[^:/]+:(?!/).*@")
 """User and password of a URL: up to the last @, since a password may hold any sign; a path after :/// holds none."""
-QUERY = re.compile(r"(?s)(?<=://)([^?]*)\?.*")
-"""A URL's query, where a token may stand."""
+QUERY = re.compile(r"(?s)(?<=://)([^?#]*[?#]).*")
+"""A URL's query and fragment, where a token may stand."""
 
 UNTOLD = ("extra_forbidden", "missing", "model_type", "model_attributes_type", "dict_type")
 """Kinds of error in which the value is not at fault, or is not of a field."""
@@ -35,13 +37,7 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, is no YAML, or holds no mapping.
     """
-    try:
-        with open(path, encoding="utf-8") as file:  # of a text, an error would quote the line, and what secret is on it
-            content = yaml.safe_load(file)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run from the project's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold sections, got {type(content).__name__}")
     return content
@@ -76,8 +72,8 @@ def describe(error: ValidationError, prefix: str = "") -> list[str]:
 
 
 def without_secrets(value: Any) -> Any:
-    """A text without the user, password and query of a URL in it; anything else as it is."""
-    return QUERY.sub(r"\1?***", CREDENTIALS.sub("***@", value)) if isinstance(value, str) else value
+    """A text without the user, password, query and fragment of a URL in it; anything else as it is."""
+    return QUERY.sub(r"\1***", CREDENTIALS.sub("***@", value)) if isinstance(value, str) else value
 
 
 def load_section(model: type[Section], name: str, path: Path = PARAMS_FILE) -> Section:

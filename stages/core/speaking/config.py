@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from stages.core.params.strict import PARAMS_FILE, StrictModel, parse_section, read_params
+from stages.core.params.strict import PARAMS_FILE, SEED_MAX, StrictModel, parse_section, read_params
 
 
 class SamplingConfig(StrictModel):
@@ -16,7 +16,7 @@ class SamplingConfig(StrictModel):
     top_k: int = Field(ge=0, description="0 keeps all")
     repetition_penalty: float = Field(ge=1, le=20)
     codes_per_text_token_max: float = Field(gt=0, description="a sample is cut at this length, codes a text token")
-    seed: int = Field(ge=0, description="of the draw and of the intervals")
+    seed: int = Field(ge=0, le=SEED_MAX, description="of the draw and of the intervals")
 
 
 class SpeakConfig(StrictModel):

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from stages.core.errors import UserError
+from stages.core.errors import UserError, one_line, printable
 from stages.core.params.strict import PARAMS_FILE, load_section
 from stages.core.text.config import TextConfig, standard_config
 from stages.core.text.normalise import Normaliser, TextError
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
         normaliser = Normaliser(load_config(arguments.params))
         return normalise_lines(normaliser, arguments.explain, arguments.json)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(printable(error), file=sys.stderr)
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,7 +70,7 @@ def normalise_lines(normaliser: Normaliser, explain: bool, as_json: bool) -> int
 
 
 def refuse(number: int, reason: str) -> None:
-    print(f"line {number}: {reason}", file=sys.stderr)
+    print(f"line {number}: {one_line(reason)}", file=sys.stderr)
 
 
 def format_json(number: int, text: str, normalised: str, changes: list[tuple[str, str, str]] | None) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from stages.core.errors import one_line
 from stages.core.tracking.mlflow_store import runs_underway
 
 Entry = dict[str, Any]
@@ -107,4 +108,4 @@ def is_refused(error: Exception) -> bool:
 
 def reason_of(error: Exception) -> str:
     """An error in one short line."""
-    return str(error).partition("\n")[0][:200]
+    return one_line(str(error).partition("\n")[0][:200])

@@ -8,6 +8,7 @@ import sys
 import threading
 from typing import Any
 
+from stages.core.errors import printable
 from stages.core.tracking.delivery import Entry, reason_of, send_all
 from stages.core.tracking.kept import SEND_COMMAND, keep
 
@@ -73,7 +74,7 @@ class Outbox:
     def _tell_once(self, kind: str, text: str) -> None:
         if kind not in self._told:
             self._told.add(kind)
-            print(f"MLflow: {text}", file=sys.stderr, flush=True)
+            print(printable(f"MLflow: {text}"), file=sys.stderr, flush=True)
 
 
 class Nowhere:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from stages.core.errors import Diverged, Interrupted, UserError
+from stages.core.errors import Diverged, Interrupted, UserError, one_line
 from stages.core.training.interruption import Interruption
 from stages.core.training.memory import is_out_of_memory
 from stages.core.training.parallel import Processes, copy_whole, whole
@@ -166,7 +166,7 @@ class Loop:
         utterances, limit = self.task.utterances(data), self.settings.skipped_steps_max
         reason = f"loss {loss:.4g}, gradient norm {norm:.4g} (gradient_norm_max {self.settings.gradient_norm_max:g})"
         self.state.skipped.append({"step": self.state.step, "reason": reason, "utterances": utterances})
-        named = f"step {self.state.step}: {reason}; utterances {', '.join(utterances)}"
+        named = f"step {self.state.step}: {reason}; utterances {', '.join(map(one_line, utterances))}"
         if len(self.state.skipped) > limit:
             raise Diverged(f"more than skipped_steps_max = {limit} step(s) had to be skipped; the last is {named}")
         if self.processes.is_main:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stages.core.artifacts.files import file_states, require_unchanged
-from stages.core.errors import UserError
+from stages.core.errors import UserError, one_line
 from stages.core.training.launcher import SAVE_SECONDS
 
 Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
@@ -92,7 +92,7 @@ class ResumeStore:
             try:
                 return _read(path)
             except (SafetensorError, KeyError, ValueError) as error:
-                print(f"{path}: damaged, an older state is taken: {error}", file=sys.stderr)
+                print(f"{path}: damaged, an older state is taken: {one_line(error)}", file=sys.stderr)
         return None
 
     def peek(self) -> dict[str, Any] | None:
@@ -113,7 +113,8 @@ class ResumeStore:
         try:
             return _read(self.best_path)[0]
         except (SafetensorError, KeyError, ValueError) as error:
-            raise UserError(f"{self.best_path}: damaged ({error}); remove {self.folder} to train anew") from None
+            reason = f"damaged ({one_line(error)}); remove {self.folder} to train anew"
+            raise UserError(f"{self.best_path}: {reason}") from None
 
     def states(self) -> list[Path]:
         """Files of the saved states, the newest last."""

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stages.core.errors import UserError
+from stages.core.errors import UserError, one_line
 from stages.core.params.strict import StrictModel
 from stages.prepare_corpus.sources.fields import LanguageCode, Role, SourceName
 from stages.prepare_corpus.utterance import Embedded, Recording, Utterance
@@ -193,4 +193,4 @@ def refuse(problems: Sequence[str]) -> None:
         UserError: names them all.
     """
     if problems:
-        raise UserError("\n".join(problems))
+        raise UserError("\n".join(map(one_line, problems)))

@@ -61,6 +61,7 @@ def test_speech_comes_as_a_wav_file_with_what_was_read(client, studio):
     ({"text": "你好"}, 400, "outside the output alphabet"),
     ({"text": "ሀ" * (TEXT_CHARACTERS_MAX + 1)}, 422, "text: String should have at most"),
     ({"seed": -1}, 422, "seed: Input should be greater"),
+    ({"seed": 10**30}, 422, "seed: Input should be less than or equal to"),
     ({"path": "/etc/passwd"}, 422, "path: Extra inputs"),
 ])
 def test_what_is_wrong_is_one_line_of_json(client, studio, change, status, told):
