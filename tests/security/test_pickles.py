@@ -141,7 +141,8 @@ def test_a_yaml_file_with_python_in_it_is_refused_in_one_line(tmp_path, monkeypa
     Path("canary").rmdir()
     assert run_command(read_yaml_files()[name]) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {name}: not valid YAML") and "python/object" in line
+    assert line.startswith(f"error: {name}: not valid YAML: a value does not fit its tag, or the tag is unknown")
+    assert "line 1, column 7" in line and "canary" not in line
     assert not Path("canary").exists()
 
 
