@@ -10,6 +10,7 @@ import yaml
 from dvc.repo import Repo, lock_repo
 from dvc.utils import serialize, strictyaml
 from engine_project import ROOT, EngineProject
+from fsspec.implementations.memory import MemoryFileSystem
 
 from stages.schema import STAGES
 from stages.undisturbed import COMPARISON, PIPELINES
@@ -116,7 +117,15 @@ def stale() -> tuple[set[str], set[str]]:
     with lock_repo(repo):
         told = {stamps.name_of(stage) for stage in repo.index.stages if stage.status()}
     repo.close()
+    forget_trees()
     return told, {Path(path).name for path in paths if not Path(path).exists()}
+
+
+def forget_trees() -> None:
+    """Drop what DVC keeps in memory of every folder it has hashed, which grows with each look and slows the next."""
+    MemoryFileSystem.clear_instance_cache()
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
 
 
 def belongs_to(leaf, params) -> set[str]:
