@@ -92,7 +92,7 @@ compare: $(READY)  ## LoRA, full and hybrid side by side at equal tokens: docs/s
 verify: $(READY)  ## read all of DVC's cache, take out what is damaged
 	@python -m workflow.cache
 
-faults: $(TOOLS)  ## kills, edits, damage: the table of docs/reliability.md; half an hour
+faults: $(TOOLS)  ## kills, edits, damage: the table of docs/reliability.md; an hour
 	@python -m pytest -m faults --full
 
 bench: $(READY)  ## speed and memory of training, reading and text; writes benchmarks/results
