@@ -1,6 +1,5 @@
 """What an export holds beside its card: weights, config.yaml, vocabulary, adapter, voices, the base's other files."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -11,7 +10,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from stages.core.artifacts.files import write_text
+from stages.core.artifacts.files import checksum, write_text
 from stages.core.errors import UserError
 from stages.core.model.base_files import base_files
 from stages.core.model.checkpoint import FROZEN, WEIGHTS_FILE, read_tensors, save_tensors
@@ -139,9 +138,3 @@ def checksums(folder: Path) -> str:
         if path.is_file() and path.name != SUMS:
             lines.append(f"{checksum(path)}  {path.relative_to(folder).as_posix()}\n")
     return "".join(lines)
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,11 +21,11 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 import stages.core
-from stages.core.artifacts.files import below
+from stages.core.artifacts.files import below, checksum
 from stages.core.errors import UserError
 from stages.core.speaking.config import SpeakingConfig
 from stages.core.tracking.mlflow_runs import StageRun
-from stages.export_model.contents import SUMS, checksum, link_file, place
+from stages.export_model.contents import SUMS, link_file, place
 
 NEEDED = ("torch", "torchaudio", "transformers", "sentencepiece", "protobuf", "safetensors", "pyyaml", "pydantic",
           "soundfile", "numpy", "pandas", "mlflow")

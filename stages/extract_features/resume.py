@@ -21,6 +21,7 @@ from torch import Tensor
 
 from stages.core.artifacts.files import (
     FileStates,
+    checksum,
     file_states,
     link_or_copy,
     read_json,
@@ -53,10 +54,7 @@ def run_key(settings: Sequence[Any], read: Iterable[Path], known_by_date: FileSt
 
 def content_hash(path: Path) -> str:
     """SHA-256 of a file; empty where there is none."""
-    if not path.exists():
-        return ""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return checksum(path) if path.exists() else ""
 
 
 class ShardStore:

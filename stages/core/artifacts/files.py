@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
@@ -194,6 +195,12 @@ def require_unchanged(before: FileStates, now: FileStates) -> None:
     for path in before.keys() | now.keys():
         if before.get(path) != now.get(path):
             raise UserError(f"{path}: changed while it was being read, so nothing made since then is kept; run again")
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def link_or_copy(source: Path, target: Path) -> None:
