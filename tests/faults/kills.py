@@ -9,14 +9,12 @@ from pathlib import Path
 from random import Random
 
 import psutil
-from engine_project import WHOLE_SCHEDULE, EngineProject
+from engine_project import COMPARISON_RUNS, WHOLE_SCHEDULE, EngineProject
 
 STAGE, DVC, SNAKEMAKE, ALL = VICTIMS = ("the stage", "dvc", "snakemake", "all of them")
 SCHEDULE = tuple(stage.replace("@base", "_base") for stage in WHOLE_SCHEDULE)
-STAND_IN_RUNS = [f"compare_strategies@{strategy}-{corpus}-1"
-                 for strategy in ("hybrid", "lora") for corpus in ("large", "small")]
 STAND_IN_RATES = [f"compare_strategies_rates@{strategy}-rate-0.3" for strategy in ("hybrid", "lora")]
-COMPARISON = ("compare_strategies_plan", *STAND_IN_RUNS, *STAND_IN_RATES, "compare_strategies_table")
+COMPARISON = ("compare_strategies_plan", *COMPARISON_RUNS, *STAND_IN_RATES, "compare_strategies_table")
 SECONDS_MAX = 1500
 RECORDING_SECONDS = 0.5  # what DVC takes to hash the stand-ins' outputs and to write dvc.lock
 

@@ -50,6 +50,8 @@ WHOLE_SCHEDULE = [
     "report",
     "train_vocabulary",
 ]
+COMPARISON_RUNS = [f"compare_strategies@{strategy}-{corpus}-1"
+                   for strategy in ("hybrid", "lora") for corpus in ("large", "small")]
 
 
 def lay_out(names: Iterable[str], folder: Path) -> None:

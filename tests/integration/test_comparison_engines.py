@@ -5,12 +5,11 @@ import signal
 import time
 
 import pytest
+from engine_project import COMPARISON_RUNS as RUNS
 from engine_project import EngineProject
 
 from tests.processes import wait_for
 
-RUNS = [f"compare_strategies@{strategy}-{corpus}-1"
-        for strategy in ("hybrid", "lora") for corpus in ("large", "small")]
 RATES = [f"compare_strategies@{strategy}-rate-0.3" for strategy in ("hybrid", "lora")]
 WHOLE = sorted([*RUNS, *RATES, "compare_strategies_plan", "compare_strategies_table"])
 COMPARE = "--cores 8 compare"
